@@ -1,0 +1,1 @@
+"""runt: the command line of runtimed."""

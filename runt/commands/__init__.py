@@ -1,0 +1,1 @@
+"""One verb, one module. A module is imported when its verb is used."""

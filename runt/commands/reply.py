@@ -1,0 +1,31 @@
+"""``runt reply``: answer an execution that waits for input."""
+
+from __future__ import annotations
+
+import click
+
+from runt import jsonout, session, submission
+from runt.ids import short
+from runt.options import json_option, quiet_option
+
+
+@click.command("reply")
+@click.argument("execution")
+@click.argument("text", required=False)
+@click.option("--eof", is_flag=True, help="End of file in place of a line.")
+@quiet_option
+@json_option
+def command(
+    execution: str, text: str | None, eof: bool, quiet: bool, as_json: bool
+) -> None:
+    """Answer EXECUTION, which waits for input, with TEXT, or with what stdin has."""
+    if text is None:
+        text = "" if eof else submission.read_stdin().removesuffix("\n")
+    params: dict[str, object] = {"execution": execution, "value": text}
+    if eof:
+        params["eof"] = True
+    session.call("execution.input", params)
+    if as_json:
+        jsonout.print_document("replied", execution)
+    elif quiet:
+        click.echo(short(execution))

@@ -1,0 +1,48 @@
+"""``runt start``: start a runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from runt import jsonout, session
+from runt.ids import short
+from runt.options import json_option, quiet_option, start_options
+from runt.submission import start_parameters
+
+
+@click.command("start")
+@click.argument("kernel", required=False)
+@start_options
+@click.option("--idle-stop", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Stop it after so long without work; else it never stops by itself.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Wait so long for its first answer.")
+@quiet_option
+@json_option
+def command(
+    kernel: str | None, idle_stop: float | None, timeout: float | None,
+    quiet: bool, as_json: bool, **options: Any,
+) -> None:
+    """Start a runtime of KERNEL: a kernelspec's name, or a Python environment.
+
+    Without KERNEL it is the Python that `runt eval` would start: the active environment's, the
+    project's .venv's, your own python3 kernelspec, or runtimed's own.
+    """
+    params = start_parameters({**options, "kernel": kernel})
+    if idle_stop is not None:
+        params["idle_stop_s"] = idle_stop
+    if timeout is not None:
+        params["start_timeout_s"] = timeout
+    say_started("started", session.call("runtime.start", params), quiet=quiet, as_json=as_json)
+
+
+def say_started(verb: str, runtime: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
+    """Print the runtime that was started, and its notices on stderr."""
+    for notice in runtime.get("notices", ()):
+        click.echo(f"runt: {notice}", err=True)
+    if as_json:
+        jsonout.print_document("runtime", runtime)
+    else:
+        click.echo(short(runtime["id"]) if quiet else f"{verb} {short(runtime['id'])}")

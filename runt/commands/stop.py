@@ -1,0 +1,19 @@
+"""``runt stop``: end runtimes gracefully, then harder."""
+
+from __future__ import annotations
+
+import click
+
+from runt.options import end_all, json_option, quiet_option, runtimes_argument
+
+
+@click.command("stop")
+@runtimes_argument
+@click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS",
+              help="Wait so long before each harder means.")
+@quiet_option
+@json_option
+def command(runtimes: tuple[str, ...], grace: float | None, quiet: bool, as_json: bool) -> int:
+    """Ask kernels to shut down; those that do not are sent SIGTERM, then SIGKILL."""
+    params = {} if grace is None else {"grace_s": grace}
+    return end_all("runtime.stop", "stopped", params, runtimes, quiet=quiet, as_json=as_json)

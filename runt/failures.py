@@ -1,0 +1,17 @@
+"""What ``runt`` itself refuses, before or after a call."""
+
+from __future__ import annotations
+
+from runt import exits
+
+
+class Failure(Exception):
+    """A sentence for stderr, and the exit code that goes with it."""
+
+    exit_code = exits.CODE_RAISED
+
+
+class UsageFailure(Failure):
+    """The command line does not make sense."""
+
+    exit_code = exits.USAGE

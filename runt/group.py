@@ -1,0 +1,78 @@
+"""The click group: verbs, in the order of the help, each loaded when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from runt import exits, session
+from runtimed import __version__
+
+#: Verb → module and name of its command. The order is that of ``runt --help``.
+VERBS = {
+    "ps": "ps",
+    "start": "start",
+    "stop": "stop",
+    "kill": "kill",
+    "restart": "restart",
+    "interrupt": "interrupt",
+    "rename": "rename",
+    "rm": "rm",
+    "logs": "logs",
+    "eval": "eval",
+    "submit": "submit",
+    "wait": "wait",
+    "cancel": "cancel",
+    "output": "output",
+    "show": "show",
+    "attach": "attach",
+    "reply": "reply",
+    "environments": "environments",
+    "status": "status",
+    "socket": "socket",
+    "call": "call",
+    "completion": "completion",
+}
+
+#: Names from earlier runts; they work and are not listed.
+ALIASES = {"exec": "submit", "get-results": "output"}
+
+
+class Verbs(click.Group):
+    """Loads the module of a verb when the verb is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = ALIASES.get(cmd_name, cmd_name)
+        if verb not in VERBS:
+            return None
+        command = importlib.import_module(f"runt.commands.{VERBS[verb]}").command
+        assert isinstance(command, click.Command)  # noqa: S101 (every module has one; tested)
+        return command
+
+
+@click.command(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, message="runt %(version)s")
+def group() -> None:
+    """Keep REPLs alive, run code in them, and look up what came of it."""
+
+
+def run(argv: list[str]) -> int:
+    """Run a command line through click, and return the exit code."""
+    try:
+        return session.guarded(lambda: group.main(argv, "runt", standalone_mode=False))
+    except click.Abort:
+        return exits.INTERRUPTED
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        return error.exit_code

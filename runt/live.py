@@ -1,0 +1,278 @@
+"""Follow one execution of ours to its end: its output as it comes, its questions, our signals.
+
+One loop on poll: the daemon's socket, signals (through a wakeup descriptor, so that none is lost
+between a check and a wait), stdout and stderr when they have to take something, stdin when
+``input()`` waits for a line.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+
+from runt import exits, outputs
+from runt.ids import short
+from runt.shows import gap_sentence
+from runt.writer import StdoutClosed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runt.feed import Feed
+    from runt.shows import Shows
+    from runt.signals import Signals
+    from runt.terminal import Answers
+    from runt.writer import Writer
+    from runtimed.client.connect import CallFailed
+
+#: With more than this waiting for our stdout, no more is read; the daemon then tells its hub.
+_ENOUGH_PENDING_BYTES = 1 << 20
+
+
+class Detached(Exception):
+    """We stop following; what was accepted runs on."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+
+
+class Live:
+    """An execution of ours, its state as far as seen, and the loop that follows it."""
+
+    def __init__(
+        self, id: str, feed: Feed, writer: Writer, answers: Answers, signals: Signals,
+        *, shows: Shows,
+    ) -> None:
+        self.id = id
+        self.status = "queued"
+        self.reason: str | None = None
+        self.error: dict[str, Any] = {}
+        self.result: dict[str, Any] | None = None
+        self._feed = feed
+        self._writer = writer
+        self._answers = answers
+        self._signals = signals
+        self._shows = shows
+        self._accepted = False
+        self._interrupts = 0
+        self._interrupt_sent = False
+        self._interrupt_answered = False
+        self._stdout_closed = False
+        self._said_notices = False
+        self._owed = 0
+        self._blobs: dict[str, Any] = {}
+        self._held: list[dict[str, Any]] = []
+        self._deadline: float | None = None
+
+    def submit(self, params: dict[str, Any], wait_s: float | None) -> int:
+        """Submit, follow to the end, and return the exit code."""
+        def accepted(document: Any, failure: CallFailed | None) -> None:
+            if failure is not None:
+                raise failure
+            self._accepted = True
+            if wait_s is not None:
+                self._deadline = time.monotonic() + wait_s
+            if self._interrupts or self._stdout_closed:
+                self._interrupt()
+
+        self._feed.open(("execution.submit", params, accepted))
+        try:
+            return self._follow()
+        finally:
+            self._answers.dismiss()
+
+    # -- the loop
+
+    def _follow(self) -> int:
+        while not self._is_over():
+            self._turn()
+        self.drain()
+        if self._stdout_closed:
+            return exits.STDOUT_CLOSED
+        if self.status == "cancelled" and self._interrupts:
+            return exits.INTERRUPTED
+        return exits.of_execution(self.status, self.error.get("ename"), self.error.get("evalue"))
+
+    def _is_over(self) -> bool:
+        if self._stdout_closed and self._interrupt_answered:
+            return True
+        return self._accepted and self.status in exits.BY_STATUS and not self._owed
+
+    def _turn(self) -> None:
+        """Wait for whatever comes first, and deal with it."""
+        poll = select.poll()
+        poll.register(self._signals.fileno(), select.POLLIN)
+        reads = self._writer.pending_bytes < _ENOUGH_PENDING_BYTES
+        if reads:
+            poll.register(self._feed.fileno(), select.POLLIN)
+        watched = self._shows.watched_stdout if not self._stdout_closed else None
+        if watched is not None:
+            poll.register(watched, 0)
+        if (out := self._writer.waiting_for) is not None:
+            poll.register(out, select.POLLOUT)
+        if self._answers.wants_reading:
+            poll.register(0, select.POLLIN)
+        ready = dict(poll.poll(self._timeout_ms()))
+        self._on_signals()
+        if out in ready:
+            self._pump()
+        elif watched in ready:
+            self._lost_stdout()
+        if reads and self._feed.fileno() in ready:
+            for event in self._feed.receive():
+                self._on_event(event)
+        if self._answers.wants_reading and (0 in ready or self._answers.has_buffered):
+            self._read_answer()
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._wait_expired()
+
+    def _timeout_ms(self) -> float | None:
+        if self._answers.has_buffered:
+            return 0
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+
+    def _wait_expired(self) -> None:
+        if self.status not in exits.BY_STATUS:
+            raise Detached(exits.WAIT_EXPIRED)
+        self._deadline = None
+
+    def _pump(self) -> None:
+        try:
+            self._writer.pump()
+        except StdoutClosed:
+            self._lost_stdout()
+
+    def drain(self) -> None:
+        """Write what is left, until it is written or a signal comes."""
+        while (out := self._writer.waiting_for) is not None:
+            poll = select.poll()
+            poll.register(self._signals.fileno(), select.POLLIN)
+            poll.register(out, select.POLLOUT)
+            ready = dict(poll.poll())
+            if self._signals.take():
+                return
+            if out in ready:
+                self._pump()
+
+    # -- what the daemon tells
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        data = event["data"]
+        if event["type"] == "output":
+            self._held.append(data)
+            for reference in outputs.blobs(data):
+                self._fetch(reference)
+            self._show_held()
+        elif event["type"] == "execution":
+            self._on_change(event)
+        elif event["type"] == "input":
+            self._on_question(data)
+        elif event["type"] == "gap":
+            self._writer.put_line(2, f"runt: {gap_sentence(data)}\n")
+
+    def _on_question(self, question: dict[str, Any]) -> None:
+        if self._answers.usable:
+            prompt = question.get("prompt") or ""
+            self._answers.ask(prompt, password=bool(question.get("password")))
+        else:
+            hint = f"`runt reply {short(self.id)} TEXT` answers it"
+            self._writer.put_line(2, f"runt: {short(self.id)} waits for input; {hint}\n")
+
+    def _on_change(self, event: dict[str, Any]) -> None:
+        change = event["data"]
+        self.reason = change.get("reason", self.reason)
+        self.status = change.get("status", self.status)
+        if self.status != "waiting_input" and self._answers.asked:
+            self._answers.dismiss()
+        if change.get("execution_count") == 1 and event["runtime"] and not self._said_notices:
+            self._said_notices = True
+            self._say_notices(event["runtime"])
+
+    def _say_notices(self, runtime_id: str) -> None:
+        """Say what the runtime's start has to say, at the first execution in it."""
+        def told(runtime: Any, failure: CallFailed | None) -> None:
+            self._owed -= 1
+            for notice in runtime.get("notices", ()) if failure is None else ():
+                self._writer.put_line(2, f"runt: {notice}\n")
+
+        self._owed += 1
+        self._feed.request("runtime.get", {"runtime": runtime_id}, told)
+
+    def _fetch(self, reference: dict[str, Any]) -> None:
+        def fetched(blob: Any, failure: CallFailed | None) -> None:
+            self._owed -= 1
+            self._blobs[reference["blob"]] = (
+                outputs.of_blob(reference, blob["data"]) if failure is None
+                else f"<{outputs.size(reference['size_bytes'])}: {failure}>"
+            )
+            self._show_held()
+
+        self._owed += 1
+        self._feed.request("blob.get", {"sha256": reference["blob"]}, fetched)
+
+    def _show_held(self) -> None:
+        """Show operations in their order, as far as the blobs in them are here."""
+        while self._held:
+            missing = [b for b in outputs.blobs(self._held[0]) if b["blob"] not in self._blobs]
+            if missing:
+                return
+            self._show(outputs.with_blobs(self._held.pop(0), self._blobs))
+
+    def _show(self, operation: dict[str, Any]) -> None:
+        output = operation.get("output") or {}
+        if output.get("output_type") == "error":
+            self.error = output
+        elif output.get("output_type") == "execute_result":
+            self.result = output
+        if not self._stdout_closed:
+            self._shows.show(self._writer, operation)
+
+    # -- signals, stdin, stdout
+
+    def _on_signals(self) -> None:
+        for number in self._signals.take():
+            if number != self._signals.interrupt:
+                raise Detached(exits.of_signal(number))
+            self._interrupts += 1
+            if self._interrupts > 1:
+                raise Detached(exits.INTERRUPTED)
+            if self._accepted:
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Interrupt ours if it runs, cancel it if it is queued."""
+        def answered(result: Any, failure: CallFailed | None) -> None:
+            self._interrupt_answered = True
+            if failure is not None and not self._stdout_closed:
+                self._writer.put_line(2, f"runt: {failure}\n")
+
+        if not self._interrupt_sent:
+            self._interrupt_sent = True
+            self._feed.request("execution.interrupt", {"execution": self.id}, answered)
+
+    def _lost_stdout(self) -> None:
+        self._stdout_closed = True
+        self._writer.forget(1)
+        if self._accepted:
+            self._interrupt()
+
+    def _read_answer(self) -> None:
+        try:
+            answer = self._answers.read()
+        except OSError:
+            raise Detached(exits.of_signal(1)) from None
+        if answer is None:
+            return
+        value, at_end = answer
+        params: dict[str, Any] = {"execution": self.id, "value": value}
+        if at_end:
+            params["eof"] = True
+
+        def answered(result: Any, failure: CallFailed | None) -> None:
+            if failure is not None and failure.name != "NotWaitingForInput":
+                raise failure
+
+        self._feed.request("execution.input", params, answered)

@@ -1,0 +1,115 @@
+"""Click options that verbs share, and the commands that are made of `evaluate_options`."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import click
+
+from runt import exits, jsonout, session
+from runt.commands.evaluate_options import OPTIONS, Option, split
+from runt.ids import short
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
+runtimes_argument = click.argument("runtimes", nargs=-1, required=True, metavar="RUNTIME...")
+executions_argument = click.argument(
+    "executions", nargs=-1, required=True, metavar="EXECUTION..."
+)
+
+
+def for_each(references: tuple[str, ...], act: Callable[[str], int | None]) -> int:
+    """Act on each; those that fail are said on stderr, and the first failure's exit code stays."""
+    code = exits.OK
+    for reference in references:
+        failed = session.guarded(functools.partial(act, reference))
+        code = code or failed
+    return code
+
+
+def start_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a runtime is started."""
+    names = ("python", "name", "env", "clean_env")
+    for option in reversed([o for o in OPTIONS if o.name in names]):
+        help = option.help.replace(", if one has to be started", "").replace(", likewise", "")
+        function = click.option(*_names(option), help=help, **_how(option))(function)
+    return function
+
+
+def evaluation_command(
+    verb: str, function: Callable[[dict[str, Any]], int], doc: str
+) -> click.Command:
+    """Return the click command of a verb that takes code."""
+
+    def callback(code: str | None, **options: Any) -> int:
+        ctx = click.get_current_context()
+        return function({**options, "code": code, "argv": ctx.meta.get(_ARGV)})
+
+    params: list[click.Parameter] = [click.Argument(["code"], required=False, metavar="[CODE]")]
+    params += [
+        click.Option(_names(o), help=o.help, **_how(o)) for o in OPTIONS if verb in o.verbs
+    ]
+    title, _, rest = doc.strip().partition("\n")
+    return Evaluation(
+        verb, callback=callback, params=params, help=f"{_sentence(title)}\n{rest}",
+        options_metavar="[OPTIONS]", epilog="Arguments after -- become sys.argv[1:].",
+    )
+
+
+_ARGV = "runt.argv"
+
+
+class Evaluation(click.Command):
+    """A command whose words after ``--`` are not its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        args, ctx.meta[_ARGV] = split(args)
+        return super().parse_args(ctx, args)
+
+
+def _names(option: Option) -> list[str]:
+    return [option.name, *option.flags]
+
+
+def _how(option: Option) -> dict[str, Any]:
+    if option.kind == "flag":
+        return {"is_flag": True}
+    how: dict[str, Any] = {"metavar": option.metavar}
+    if option.kind == "many":
+        how["multiple"] = True
+    elif option.kind == "seconds":
+        how["type"] = click.FloatRange(min=0)
+    elif isinstance(option.kind, tuple):
+        how["type"] = click.Choice(option.kind)
+    return how
+
+
+def _sentence(title: str) -> str:
+    """Return ``Run code.`` of a module's title, "``runt eval``: run code."."""
+    text = title.rpartition("``: ")[2]
+    return text[:1].upper() + text[1:]
+
+
+def end_all(
+    method: str, done: str, params: dict[str, Any], runtimes: tuple[str, ...],
+    *, quiet: bool, as_json: bool,
+) -> int:
+    """End runtimes by a method that returns an ``Ended``; print what was done to each."""
+    ended = []
+
+    def end(reference: str) -> None:
+        result = session.call(method, {"runtime": reference, **params})
+        ended.append(result)
+        if not as_json:
+            shown = short(result["runtime"]["id"])
+            click.echo(shown if quiet else f"{done} {shown}")
+
+    code = for_each(runtimes, end)
+    if as_json:
+        jsonout.print_document("ended", ended)
+    return code

@@ -1,0 +1,131 @@
+"""Outputs as text for a terminal or a pipe. Pure: no I/O.
+
+An output is what nbformat 4.5 says it is. What cannot be text is named in angle brackets.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Types that are shown as they are where there is no text/plain, best first.
+_READABLE = ("text/markdown", "text/latex", "application/json", "text/html")
+
+STDOUT, STDERR = 1, 2
+
+
+def of_output(output: dict[str, Any]) -> tuple[int, str]:
+    """Return the file descriptor and the text of one output (with its line end, but streams)."""
+    kind = output.get("output_type")
+    if kind == "stream":
+        return (STDERR if output.get("name") == "stderr" else STDOUT), output.get("text") or ""
+    if kind == "error":
+        return STDERR, traceback(output)
+    return STDOUT, rich(output.get("data") or {})
+
+
+def traceback(error: dict[str, Any]) -> str:
+    """Return an error's traceback, as coloured as it came."""
+    lines = error.get("traceback") or []
+    text = "\n".join(str(line) for line in lines)
+    if not text:
+        text = f"{error.get('ename')}: {error.get('evalue')}"
+    return text if text.endswith("\n") else text + "\n"
+
+
+def rich(data: dict[str, Any]) -> str:
+    """Return the text/plain of a MIME bundle, or else what there is."""
+    if not data:
+        return ""
+    mime = "text/plain"
+    if mime not in data:
+        mime = next((m for m in _READABLE if m in data), next(iter(data)))
+    value = data[mime]
+    if mime.startswith("text/") or mime == "application/json":
+        text = as_text(value)
+        return text if text.endswith("\n") else text + "\n"
+    return f"<{mime}, {size(_length(mime, value))}>\n"
+
+
+def as_text(value: object) -> str:
+    """Return a MIME value as text: multi-line strings joined, JSON written out."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "".join(value)
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _length(mime: str, value: object) -> int:
+    if isinstance(value, dict) and "size_bytes" in value:
+        return int(value["size_bytes"])
+    text = as_text(value)
+    if mime.startswith(("image/", "audio/", "video/")) and mime != "image/svg+xml":
+        return len(text.rstrip("\n=")) * 3 // 4
+    return len(text.encode("utf-8", "replace"))
+
+
+def size(bytes_: int) -> str:
+    """Return a size as people read it."""
+    if bytes_ < 1000:
+        return f"{bytes_} B"
+    scaled = float(bytes_)
+    for unit in ("KB", "MB", "GB"):
+        scaled /= 1000
+        if scaled < 999.5 or unit == "GB":
+            return f"{scaled:.0f} {unit}" if scaled >= 9.95 else f"{scaled:.1f} {unit}"
+    raise AssertionError(bytes_)
+
+
+def without_colour(text: str) -> str:
+    """Return the text without ANSI escape sequences (ECMA-48)."""
+    if "\x1b" not in text:
+        return text
+    import re
+
+    return re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", "", text)
+
+
+def blobs(value: object) -> list[dict[str, Any]]:
+    """Return the blob references inside an output or event that are needed to show it as text."""
+    if not isinstance(value, dict):
+        return []
+    if is_blob(value):
+        return [value]
+    found = []
+    for name, inner in value.items():
+        if name in ("text", "data", "output") or name.startswith("text/"):
+            found += blobs(inner)
+    return found
+
+
+def is_blob(value: object) -> bool:
+    """Say whether this stands in the place of a value that is too large to be inline."""
+    return isinstance(value, dict) and "blob" in value and "encoding" in value
+
+
+def with_blobs(value: Any, found: dict[str, Any]) -> Any:
+    """Return the value with the blobs that were found in their places."""
+    if is_blob(value):
+        return found.get(value["blob"], value)
+    if isinstance(value, dict):
+        return {name: with_blobs(inner, found) for name, inner in value.items()}
+    return value
+
+
+def of_blob(reference: dict[str, Any], base64_text: str) -> object:
+    """Return the value that a blob stands for (`runtimed.api.types.BlobRef`)."""
+    import base64
+
+    encoding = reference["encoding"]
+    if encoding == "base64":
+        return base64_text
+    content = base64.b64decode(base64_text)
+    if encoding == "json":
+        import json
+
+        return json.loads(content)
+    return content.decode("utf-8", "replace")

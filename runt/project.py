@@ -1,0 +1,79 @@
+"""What a caller brings along: its project, its directory, its environment variables."""
+
+from __future__ import annotations
+
+import os
+
+#: Any of these makes a directory a project.
+MARKERS = (".git", "pyproject.toml", ".venv")
+
+#: Variables that belong to the caller's session or to the service manager, not to the kernel.
+#: With JPY_PARENT_PID, ipykernel would end together with a process that is not its parent.
+SESSION_VARIABLES = frozenset(
+    (
+        "NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "MANAGERPID", "SYSTEMD_EXEC_PID",
+        "JPY_PARENT_PID",
+        "_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID",
+        "RUNT_RUNTIME",
+    )
+)
+SESSION_PREFIXES = ("WATCHDOG_", "LISTEN_")
+
+
+def cwd() -> str:
+    """Return the working directory, by the name that the shell has for it."""
+    named = os.environ.get("PWD", "")
+    try:
+        if os.path.isabs(named) and os.path.samefile(named, "."):
+            return named
+    except OSError:
+        pass
+    return os.getcwd()
+
+
+def find(directory: str) -> str:
+    """Return the nearest directory, from this one up, that has a marker; else this one.
+
+    The real path: a project that is reached through a link is the same project.
+    """
+    start = place = os.path.realpath(directory)
+    while True:
+        if any(os.path.exists(os.path.join(place, marker)) for marker in MARKERS):
+            return place
+        above = os.path.dirname(place)
+        if above == place:
+            return start
+        place = above
+
+
+def environment(
+    added: tuple[str, ...] | list[str] = (), *, clean: bool = False
+) -> dict[str, str]:
+    """Return the variables for a kernel that is started now: the caller's, less its session's.
+
+    ``clean`` begins with what a login has (HOME, USER, LOGNAME, PATH, LANG, SHELL, TMPDIR) in
+    place of all; ``added`` are ``NAME=VALUE`` strings, or a ``NAME`` taken from the caller.
+    """
+    taken = {
+        name: value
+        for name, value in os.environ.items()
+        if (name in _LOGIN_VARIABLES if clean else name not in SESSION_VARIABLES)
+        and not name.startswith(SESSION_PREFIXES)
+    }
+    for item in added:
+        name, equals, value = item.partition("=")
+        if equals:
+            taken[name] = value
+        elif name in os.environ:
+            taken[name] = os.environ[name]
+        else:
+            taken.pop(name, None)
+    return {_text(name): _text(value) for name, value in taken.items() if name}
+
+
+_LOGIN_VARIABLES = frozenset(("HOME", "USER", "LOGNAME", "PATH", "LANG", "SHELL", "TMPDIR"))
+
+
+def _text(value: str) -> str:
+    """Return the value as JSON can carry it; bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(value).decode("utf-8", "replace")

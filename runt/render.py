@@ -1,0 +1,153 @@
+"""Documents as people read them: tables, times, sizes. Pure, but for the terminal's width."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from runt.ids import short
+from runt.outputs import size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    Column = tuple[str, Callable[[dict[str, Any]], str]]
+
+
+def _home(path: str | None) -> str:
+    """Return a path with the home directory as ``~``."""
+    home = os.path.expanduser("~")
+    if not path:
+        return "-"
+    if home != "/" and (path == home or path.startswith(home + os.sep)):
+        return "~" + path[len(home):]
+    return path
+
+
+def _ip(runtime: dict[str, Any]) -> str:
+    return "-" if runtime["transport"] == "ipc" else runtime["ip"] or "-"
+
+
+def _cpu(runtime: dict[str, Any]) -> str:
+    percent = runtime["cpu_percent"]
+    return "-" if percent is None else f"{percent:.0f} %"
+
+
+def _memory(runtime: dict[str, Any]) -> str:
+    bytes_ = runtime["rss_bytes"]
+    return "-" if bytes_ is None else size(bytes_)
+
+
+def _private(runtime: dict[str, Any]) -> str:
+    return "yes" if runtime["private"] else "readable by other local users"
+
+
+#: The mission's columns, after the two that a person types.
+RUNTIME_COLUMNS: tuple[Column, ...] = (
+    ("ID", lambda r: short(r["id"])),
+    ("Name", lambda r: r["name"]),
+    ("Kernel Name", lambda r: r["kernel_name"]),
+    ("Language", lambda r: r["language"] or "-"),
+    ("IP", _ip),
+    ("Transport", lambda r: r["transport"]),
+    ("Connection File", lambda r: _home(r["connection_file"])),
+    ("State", lambda r: r["status"]),
+)
+WIDE_COLUMNS: tuple[Column, ...] = (
+    ("Activity", lambda r: r["activity"] or "-"),
+    ("PID", lambda r: str(r["pid"] or "-")),
+    ("Memory", _memory),
+    ("CPU", _cpu),
+    ("Queue", lambda r: str(r["queue_length"])),
+    ("Private", _private),
+    ("Environment", lambda r: _home(r["environment"])),
+    ("Project", lambda r: _home(r["project"])),
+)
+#: What a narrow terminal does without, first to last.
+DROPPED = ("Connection File", "Transport", "IP")
+
+ENVIRONMENT_COLUMNS: tuple[Column, ...] = (
+    ("Kind", lambda e: e["kind"]),
+    ("Name", lambda e: e["name"]),
+    ("Language", lambda e: e["language"] or "-"),
+    ("Path", lambda e: _home(e["path"])),
+    ("", lambda e: e["unusable"] or ("default" if e["default"] else "")),
+)
+
+
+def table(documents: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
+    """Return a table for people, without the columns in which a terminal would break it."""
+    from tabulate import tabulate
+
+    def drawn(chosen: Sequence[Column]) -> str:
+        rows = [[printable(of(document)) for _, of in chosen] for document in documents]
+        headers = [name for name, _ in chosen]
+        return str(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
+
+    return drawn(columns) + "\n"
+
+
+def fitting_table(
+    documents: Sequence[dict[str, Any]], columns: Sequence[Column], width: int
+) -> str:
+    """Return the table, less as many of `DROPPED` as it takes to fit into the width."""
+    chosen = list(columns)
+    text = table(documents, chosen)
+    for name in DROPPED:
+        if all(display_width(line) <= width for line in text.splitlines()):
+            break
+        chosen = [column for column in chosen if column[0] != name]
+        text = table(documents, chosen)
+    return text
+
+
+def tabs(documents: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
+    """Return a header line and a line for each, tab-separated, for programs."""
+    lines = ["\t".join(name for name, _ in columns)]
+    lines += ["\t".join(printable(of(document)) for _, of in columns) for document in documents]
+    return "\n".join(lines) + "\n"
+
+
+def listing(
+    documents: Sequence[dict[str, Any]], columns: Sequence[Column], *, drop: bool = True
+) -> str:
+    """Return documents as stdout wants them: a table on a terminal, else tab-separated."""
+    if not sys.stdout.isatty():
+        return tabs(documents, columns)
+    if not drop:
+        return table(documents, columns)
+    return fitting_table(documents, columns, shutil.get_terminal_size().columns)
+
+
+def printable(text: str) -> str:
+    """Return the text without what would break a line or a terminal (a name may hold anything)."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def display_width(line: str) -> int:
+    """Return how many columns of a terminal the line takes, wide East Asian characters counted."""
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in line
+    )
+
+
+def fields(document: dict[str, Any]) -> str:
+    """Return a document's members, one a line, nested ones as JSON."""
+    import json
+
+    width = max((len(name) for name in document), default=0)
+    lines = []
+    for name, value in document.items():
+        if isinstance(value, str) and "\n" not in value:
+            text = value
+        elif value is None:
+            text = "-"
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+        lines.append(f"{name:<{width}}  {text}")
+    return "\n".join(lines) + "\n"

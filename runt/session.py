@@ -1,0 +1,72 @@
+"""A connection to the daemon, and what becomes of failures."""
+
+from __future__ import annotations
+
+import sys
+
+from runt import exits
+from runt.failures import Failure
+from runtimed.client.connect import CallFailed, dial
+from runtimed.client.lines import LineClient
+from runtimed.paths import socket_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+#: Failures that mean: this daemon is going away, ask the next one.
+GONE = ("DaemonUnreachable", "ShuttingDown")
+#: How many daemons in a row may go away before they have answered anything.
+ATTEMPTS = 5
+#: What the record says about who submitted.
+CLIENT = "runt"
+
+
+def connect(*, start: bool = True) -> LineClient:
+    """Connect to the daemon, without a word yet; ``start`` it where it does not run."""
+    path = socket_path()
+    try:
+        return LineClient(dial(path), path)
+    except CallFailed as failure:
+        if not start or failure.name != "DaemonUnreachable":
+            raise
+    from runtimed.client.start import ensure_daemon
+
+    return LineClient(ensure_daemon(path), path)
+
+
+def call(method: str, params: dict[str, Any], *, start: bool = True) -> Any:
+    """Make one call on a connection of its own, and return its result. Raises `CallFailed`."""
+    client = connect(start=start)
+    try:
+        client.hello(CLIENT)
+        return client.call(method, params)
+    finally:
+        client.close()
+
+
+def call_again(method: str, params: dict[str, Any]) -> Any:
+    """Make a call that only reads; where the daemon goes away meanwhile, ask the next one."""
+    for _ in range(ATTEMPTS):
+        client = connect()
+        try:
+            client.hello(CLIENT)
+            return client.call(method, params)
+        except CallFailed as failure:
+            if failure.name not in GONE:
+                raise
+            gone = failure
+        finally:
+            client.close()
+    raise gone
+
+
+def guarded(command: Callable[[], int | None]) -> int:
+    """Run a command; a failure becomes a sentence on stderr and its exit code."""
+    try:
+        return command() or exits.OK
+    except (CallFailed, Failure) as failure:
+        sys.stdout.flush()
+        sys.stderr.write(f"runt: {failure}\n")
+        return failure.exit_code

@@ -1,0 +1,108 @@
+"""What is shown of an execution: its operations as text, what ended it, its value."""
+
+from __future__ import annotations
+
+import os
+
+from runt import outputs
+from runt.failures import Failure
+from runt.ids import short
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from runt.writer import Writer
+
+
+class Shows:
+    """How operations become text on stdout and stderr."""
+
+    def __init__(
+        self, *, streams_to: int | None = None, results: bool = True, silent: bool = False
+    ) -> None:
+        """``streams_to``: where all streams go; ``results``: whether values are shown."""
+        self._streams_to = streams_to
+        self._results = results
+        self._silent = silent
+        self._colour = {fd: takes_colour(fd) for fd in (1, 2)}
+        #: stdout, if its reader can go away without our writing to it.
+        self.watched_stdout = 1 if is_pipe(1) else None
+
+    def show(self, writer: Writer, operation: dict[str, Any]) -> None:
+        """Queue the text of an operation."""
+        op = operation["op"]
+        if self._silent or op == "clear":
+            return
+        if op == "stream":
+            fd = 2 if operation["name"] == "stderr" else 1
+            writer.put(self._streams_to or fd, operation["text"])
+            return
+        output = operation.get("output") or {"output_type": "display_data", **operation}
+        if output["output_type"] == "execute_result" and not self._results:
+            return
+        fd, text = outputs.of_output(output)
+        if fd == 1 and self._streams_to:
+            fd = self._streams_to
+        if output["output_type"] == "error" and not self._colour[fd]:
+            text = outputs.without_colour(text)
+        if output["output_type"] == "stream":
+            writer.put(fd, text)
+        else:
+            writer.put_line(fd, text)
+
+
+def gap_sentence(gap: dict[str, Any]) -> str:
+    """Return what a gap on the record means, for people."""
+    count = gap.get("count")
+    what = f"{count} messages" if count else "some output"
+    return f"{what} did not reach runtimed here ({gap.get('reason')})"
+
+
+def ended_sentence(id: str, status: str, reason: str | None) -> str | None:
+    """Return what is to be said on stderr about a final status, if anything."""
+    if status in ("done", "error", "interrupted"):
+        return None
+    named = {"kernel_died": "the kernel died"}.get(status, status)
+    return f"{short(id)}: {named}" + (f": {reason}" if reason else "")
+
+
+def takes_colour(fd: int) -> bool:
+    """Say whether colours are wanted there (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def is_pipe(fd: int) -> bool:
+    """Say whether a file descriptor is a pipe."""
+    import stat
+
+    try:
+        return stat.S_ISFIFO(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def value_text(result: dict[str, Any] | None, form: str) -> str:
+    """Return an execute_result's value alone: as text, or as JSON. Raises `Failure`."""
+    data = (result or {}).get("data") or {}
+    if form == "text":
+        return outputs.rich(data)
+    import json
+
+    if not data:
+        return "null\n"
+    if "application/json" in data:
+        return json.dumps(data["application/json"], ensure_ascii=False) + "\n"
+    import ast
+
+    text = outputs.as_text(data.get("text/plain", ""))
+    try:
+        return json.dumps(ast.literal_eval(text), ensure_ascii=False, allow_nan=False) + "\n"
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        raise Failure(f"the value has no JSON form: {shown}") from None

@@ -1,0 +1,155 @@
+"""From a command line to the parameters of a submission: its code, its stdin, its runtime."""
+
+from __future__ import annotations
+
+import os
+
+from runt import project
+from runt.failures import UsageFailure
+
+
+def parameters(options: dict[str, object], *, detached: bool) -> dict[str, object]:
+    """Return the parameters of ``execution.submit`` for these options."""
+    code, from_stdin = read_code(options)
+    params: dict[str, object] = {"code": code}
+    params |= which_runtime(options)
+    for name in ("id", "group", "argv"):
+        if options.get(name) is not None:
+            params[name] = options[name]
+    if options.get("no_stop_on_error"):
+        params["stop_on_error"] = False
+    if options.get("carry_over"):
+        params["carry_over"] = True
+    if options.get("cell"):
+        params["cell"] = _cell(str(options["cell"]))
+    if not from_stdin and wants_stdin(code, options, detached=detached):
+        params["stdin"] = read_stdin()
+    return params
+
+
+def which_runtime(options: dict[str, object]) -> dict[str, object]:
+    """Return the parameters that name a runtime, or say which one to find or start."""
+    named = options.get("runtime") or os.environ.get("RUNT_RUNTIME")
+    wishes = [w for w in ("kernel", "python", "name", "env", "clean_env") if options.get(w)]
+    if named:
+        if wishes:
+            source = "--runtime" if options.get("runtime") else "RUNT_RUNTIME"
+            flag = wishes[0].replace("_", "-")
+            raise UsageFailure(
+                f"{source} names a runtime that is there; --{flag} is for one that is started"
+            )
+        return {"runtime": named}
+    return start_parameters(options)
+
+
+def start_parameters(options: dict[str, object]) -> dict[str, object]:
+    """Return the parameters with which a runtime is started here."""
+    cwd = project.cwd()
+    added = options.get("env") or ()
+    params: dict[str, object] = {
+        "project": project.find(cwd),
+        "cwd": cwd,
+        "env": project.environment(
+            added, clean=bool(options.get("clean_env")),  # type: ignore[arg-type]
+        ),
+    }
+    for wish in ("kernel", "python"):
+        if options.get(wish):
+            params[wish] = as_place(str(options[wish]))
+    if options.get("name"):
+        params["name"] = options["name"]
+    return params
+
+
+def as_place(wish: str) -> str:
+    """Return the wish, absolute if it is a path: the daemon's working directory is not ours."""
+    if os.sep in wish or wish in (".", "..") or wish.startswith("~"):
+        return os.path.abspath(os.path.expanduser(wish))
+    if wish.startswith(".") and os.path.isdir(wish):
+        return os.path.abspath(wish)
+    return wish
+
+
+def read_code(options: dict[str, object]) -> tuple[str, bool]:
+    """Return the code, and whether it was stdin that had it."""
+    code, file = options.get("code"), options.get("file")
+    if code is not None and file is not None and code != file:
+        raise UsageFailure("give the code as an argument or with -f, not both")
+    if file is not None and file != "-":
+        try:
+            with open(str(file), "rb") as source:
+                return _decode(source.read(), str(file)), False
+        except OSError as error:
+            raise UsageFailure(f"cannot read {file}: {error.strerror}") from None
+    if code is None or code == "-":
+        return _decode(_read_to_end(), "stdin"), True
+    try:
+        str(code).encode()
+    except UnicodeEncodeError:
+        raise UsageFailure("the code is not UTF-8") from None
+    return str(code), False
+
+
+def wants_stdin(code: str, options: dict[str, object], *, detached: bool) -> bool:
+    """Say whether the whole of stdin has to be there before the code starts.
+
+    Only where the code names stdin (``sys.stdin``, ``open(0)``, ``fileinput``), or ``--stdin``
+    says so. Otherwise nothing is read in advance, so that a pipe that is open and idle (cron,
+    ssh, a CI job, a shell loop that reads a list) neither hangs nor loses a line: while we are
+    attached, a line is read from it when ``input()`` asks for one. Detached, nobody would be
+    there to do that, and a file is read if the code says ``input(``.
+    """
+    if options.get("no_stdin"):
+        return False
+    if options.get("stdin"):
+        return True
+    if _stdin_is_terminal():
+        return False
+    if "stdin" in code or "open(0" in code or "fileinput" in code:
+        return True
+    return detached and "input(" in code and _stdin_is_file()
+
+
+def read_stdin() -> str:
+    """Return all of stdin as text."""
+    return _read_to_end().decode("utf-8", "replace")
+
+
+def _read_to_end() -> bytes:
+    chunks = []
+    try:
+        while chunk := os.read(0, 1 << 20):
+            chunks.append(chunk)
+    except OSError as error:
+        raise UsageFailure(f"cannot read stdin: {error.strerror}") from None
+    return b"".join(chunks)
+
+
+def _decode(text: bytes, source: str) -> str:
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageFailure(f"{source} is not UTF-8 (byte {error.start})") from None
+
+
+def _stdin_is_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
+
+
+def _stdin_is_file() -> bool:
+    import stat
+
+    try:
+        return stat.S_ISREG(os.fstat(0).st_mode)
+    except OSError:
+        return False
+
+
+def _cell(reference: str) -> dict[str, str]:
+    notebook, slash, cell = reference.rpartition("/")
+    if not (slash and notebook and cell):
+        raise UsageFailure(f"--cell takes NOTEBOOK/ID, not {reference!r}")
+    return {"notebook": notebook, "id": cell}

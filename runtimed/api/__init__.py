@@ -1,0 +1,1 @@
+"""The contract: every method, type, event and error, written once."""

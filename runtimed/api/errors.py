@@ -1,0 +1,358 @@
+"""Every failure that a caller can meet. The docstring of a class is its message.
+
+::
+
+    ApiError                   exit code
+    ├── BadRequest             2   ParseError · InvalidRequest · MethodNotFound · InvalidParams
+    │                              · RequestTooLarge
+    ├── NotFound               3   RuntimeNotFound · ExecutionNotFound · KernelNotFound
+    │                              · EnvironmentNotFound · BlobNotFound
+    ├── Conflict               4   AmbiguousReference · RuntimeAlive · RuntimeDead · NameTaken
+    │                              · ExecutionConflict · NotWaitingForInput · StaleCursor
+    │                              · CannotInterrupt
+    ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
+    │                              · StoreUnavailable · KeeperUnavailable
+    ├── KernelDidNotStart      6   KernelProgramMissing · EnvironmentUnusable
+    ├── Denied                 7
+    ├── KernelDied             8
+    └── Internal               70  logged under an incident; only its id is on the wire
+
+The same classes are raised by handlers, sent by the server and raised again by the client.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, get_type_hints
+
+#: Exit codes of ``runt`` that are no error of the API (DESIGN §4).
+EXIT_CODE_RAISED = 1
+EXIT_WAIT_EXPIRED = 124
+EXIT_INTERRUPTED = 130
+EXIT_STDOUT_CLOSED = 141
+
+
+class ApiError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[int] = -32000
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 70
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, **data: Any) -> None:
+        fields = self.fields()
+        if data.keys() != fields.keys():
+            raise TypeError(f"{type(self).__name__} takes {sorted(fields)}, not {sorted(data)}")
+        self.data = data
+        super().__init__(self.message())
+
+    @classmethod
+    def fields(cls) -> dict[str, Any]:
+        """Return the names and types of the error's data."""
+        hints = get_type_hints(cls)
+        return {name: hints[name] for name in hints if name not in _CLASS_FACTS}
+
+    @classmethod
+    def template(cls) -> str:
+        """Return the message, with the error's data in braces."""
+        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+    def message(self) -> str:
+        return self.template().format(**self.data)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON-RPC error object (https://www.jsonrpc.org/specification#error_object)."""
+        return {
+            "code": self.code,
+            "message": self.message(),
+            "data": {
+                "name": type(self).__name__,
+                "exit_code": self.exit_code,
+                "retryable": self.retryable,
+                **self.data,
+            },
+        }
+
+
+_CLASS_FACTS = frozenset(("code", "http_status", "exit_code", "retryable"))
+
+
+class BadRequest(ApiError):
+    """The request is wrong: {detail}"""
+
+    code = -32602
+    http_status = 400
+    exit_code = 2
+    detail: str
+
+
+class ParseError(BadRequest):
+    """This line is not JSON: {detail}"""
+
+    code = -32700
+
+
+class InvalidRequest(BadRequest):
+    """This is not a JSON-RPC 2.0 request: {detail}"""
+
+    code = -32600
+
+
+class MethodNotFound(BadRequest):
+    """There is no method {detail}; rpc.discover lists them."""
+
+    code = -32601
+    http_status = 404
+
+
+class InvalidParams(BadRequest):
+    """The parameters do not fit: {detail}"""
+
+    code = -32602
+
+
+class RequestTooLarge(BadRequest):
+    """The request is too large: {detail}"""
+
+    code = -32001
+    http_status = 413
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+    code = -32010
+    http_status = 404
+    exit_code = 3
+
+
+class RuntimeNotFound(NotFound):
+    """No runtime is called {runtime}; `runt ps` lists them."""
+
+    code = -32011
+    runtime: str
+
+
+class ExecutionNotFound(NotFound):
+    """No execution is called {execution}."""
+
+    code = -32012
+    execution: str
+
+
+class KernelNotFound(NotFound):
+    """No kernelspec is called {kernel}; `runt environments` lists them."""
+
+    code = -32013
+    kernel: str
+
+
+class EnvironmentNotFound(NotFound):
+    """There is no Python environment at {path}."""
+
+    code = -32014
+    path: str
+
+
+class BlobNotFound(NotFound):
+    """No blob has the SHA-256 {sha256}."""
+
+    code = -32015
+    sha256: str
+
+
+class Conflict(ApiError):
+    """The request does not fit what is there now."""
+
+    code = -32020
+    http_status = 409
+    exit_code = 4
+
+
+class AmbiguousReference(Conflict):
+    """{reference} may be any of: {candidates}"""
+
+    code = -32021
+    reference: str
+    candidates: list[str]
+
+    def message(self) -> str:
+        return f"{self.data['reference']} may be any of: {', '.join(self.data['candidates'])}"
+
+
+class RuntimeAlive(Conflict):
+    """Runtime {runtime} is alive; `runt stop {runtime}` ends it first."""
+
+    code = -32022
+    runtime: str
+
+
+class RuntimeDead(Conflict):
+    """Runtime {runtime} is dead ({reason})."""
+
+    code = -32023
+    runtime: str
+    reason: str
+
+
+class ExecutionConflict(Conflict):
+    """Execution {execution} was submitted already, with another {difference}."""
+
+    code = -32024
+    execution: str
+    difference: str
+
+
+class NameTaken(Conflict):
+    """A living runtime is called {name} already: {runtime}."""
+
+    code = -32025
+    name: str
+    runtime: str
+
+
+class NotWaitingForInput(Conflict):
+    """Execution {execution} is not waiting for input; it is {status}."""
+
+    code = -32026
+    execution: str
+    status: str
+
+
+class StaleCursor(Conflict):
+    """The cursor {cursor} is not of this store ({detail}); subscribe without it to begin anew."""
+
+    code = -32027
+    cursor: str
+    detail: str
+
+
+class CannotInterrupt(Conflict):
+    """Runtime {runtime} was not interrupted: {reason}."""
+
+    code = -32028
+    runtime: str
+    reason: str
+
+
+class Unavailable(ApiError):
+    """The service cannot answer now."""
+
+    code = -32030
+    http_status = 503
+    exit_code = 5
+    retryable = True
+
+
+class DaemonUnreachable(Unavailable):
+    """runtimed does not answer at {socket}: {detail}"""
+
+    code = -32031
+    socket: str
+    detail: str
+
+
+class NotRuntimed(Unavailable):
+    """Something else than this runtimed answers at {socket}: {detail}"""
+
+    code = -32032
+    retryable = False
+    socket: str
+    detail: str
+
+
+class ShuttingDown(Unavailable):
+    """runtimed is stopping."""
+
+    code = -32033
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot take this now, so nothing was accepted: {detail}"""
+
+    code = -32034
+    detail: str
+
+
+class KeeperUnavailable(Unavailable):
+    """The keeper of the kernels does not answer: {detail}"""
+
+    code = -32035
+    detail: str
+
+
+class KernelDidNotStart(ApiError):
+    """Kernel {kernel} did not start: {detail}
+
+    ``stderr`` holds the last lines that it wrote.
+    """
+
+    code = -32040
+    http_status = 502
+    exit_code = 6
+    kernel: str
+    detail: str
+    stderr: str
+
+    def message(self) -> str:
+        tail = self.data["stderr"].strip()
+        return super().message() + (f"\n{tail}" if tail else "")
+
+
+class KernelProgramMissing(KernelDidNotStart):
+    """Kernel {kernel} did not start, its program is missing: {detail}"""
+
+    code = -32041
+
+
+class EnvironmentUnusable(KernelDidNotStart):
+    """{kernel} cannot run a kernel: {detail}"""
+
+    code = -32042
+
+
+class Denied(ApiError):
+    """This is refused: {detail}"""
+
+    code = -32050
+    http_status = 403
+    exit_code = 7
+    detail: str
+
+
+class KernelDied(ApiError):
+    """The kernel of runtime {runtime} died: {reason}"""
+
+    code = -32060
+    http_status = 502
+    exit_code = 8
+    runtime: str
+    reason: str
+
+
+class Internal(ApiError):
+    """Something went wrong inside runtimed; its log tells more under incident {incident}."""
+
+    code = -32603
+    exit_code = 70
+    incident: str
+
+
+def tree(root: type[ApiError] = ApiError) -> list[type[ApiError]]:
+    """Return the class and all below it, in the order they were written."""
+    found = [root]
+    for child in root.__subclasses__():
+        found += tree(child)
+    return found
+
+
+def from_wire(error: dict[str, Any]) -> ApiError:
+    """Return the exception for a JSON-RPC error object; unknown names become `Internal`."""
+    data = dict(error.get("data") or {})
+    name = data.pop("name", None)
+    data.pop("exit_code", None)
+    data.pop("retryable", None)
+    for cls in tree():
+        if cls.__name__ == name and data.keys() == cls.fields().keys():
+            return cls(**data)
+    return Internal(incident=str(error.get("message", "unknown")))

@@ -1,0 +1,160 @@
+"""Calls on executions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from runtimed.api.call import Call, Effect, api
+from runtimed.api.errors import (
+    BlobNotFound,
+    CannotInterrupt,
+    Denied,
+    ExecutionConflict,
+    ExecutionNotFound,
+    InvalidParams,
+    KeeperUnavailable,
+    NotWaitingForInput,
+    RuntimeDead,
+    StoreUnavailable,
+)
+from runtimed.api.runtimes import _FIND_ERRORS, _START_ERRORS
+from runtimed.api.types import (
+    Blob,
+    CellRef,
+    Execution,
+    ExecutionStatus,
+    Interrupted,
+    Nothing,
+    OutputPage,
+)
+
+ExecutionRefStr = Annotated[
+    str, Meta(min_length=1, description="An execution's id, or the last 8 characters of it.")
+]
+WaitSeconds = Annotated[
+    float, Meta(ge=0, description="Seconds to wait at most; null: until it is final.")
+]
+_SUBMIT_ERRORS = (
+    *_FIND_ERRORS,
+    *_START_ERRORS,
+    RuntimeDead,
+    ExecutionConflict,
+    InvalidParams,
+)
+
+
+class _Submission(Call[Execution], frozen=True, kw_only=True):
+    code: str
+    runtime: Annotated[str | None, Meta(description="The runtime; else the project's one.")] = None
+    project: Annotated[
+        str | None,
+        Meta(description="A directory, absolute: the one live runtime of it is found or started."),
+    ] = None
+    kernel: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    python: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    cwd: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    env: Annotated[dict[str, str] | None, Meta(description="As in runtime.start.")] = None
+    name: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    id: Annotated[
+        str | None,
+        Meta(description="A ULID of the caller's. Submitted again, it is the same execution."),
+    ] = None
+    cell: Annotated[CellRef | None, Meta(description="The cell of any application.")] = None
+    group: Annotated[
+        str | None, Meta(description="A failing execution cancels what is queued of its group.")
+    ] = None
+    stop_on_error: bool = True
+    carry_over: Annotated[
+        bool, Meta(description="Stay queued when the kernel restarts or dies.")
+    ] = False
+    stdin: Annotated[str | None, Meta(description="What input() and sys.stdin read.")] = None
+    argv: Annotated[list[str] | None, Meta(description="sys.argv[1:], in a Python kernel.")] = None
+
+
+@api("execution.submit", Effect.WRITE, errors=_SUBMIT_ERRORS)
+class ExecutionSubmit(_Submission, frozen=True, kw_only=True):
+    """Queue code and return at once; it is stored before this is answered."""
+
+
+@api("execution.eval", Effect.WRITE, errors=_SUBMIT_ERRORS)
+class ExecutionEval(_Submission, frozen=True, kw_only=True):
+    """Queue code, wait, and return the execution with its outputs, final or not."""
+
+    wait_s: WaitSeconds | None = None
+
+
+@api("execution.get", Effect.READ, errors=(ExecutionNotFound,))
+class ExecutionGet(Call[Execution], frozen=True, kw_only=True):
+    """Return one execution with its outputs."""
+
+    execution: ExecutionRefStr
+    outputs: bool = True
+
+
+@api("execution.list", Effect.READ, errors=_FIND_ERRORS)
+class ExecutionList(Call[list[Execution]], frozen=True, kw_only=True):
+    """List executions, newest first, without outputs."""
+
+    runtime: Annotated[str | None, Meta(description="Only of this runtime.")] = None
+    status: Annotated[list[ExecutionStatus] | None, Meta(description="Only in these.")] = None
+    cell: Annotated[CellRef | None, Meta(description="Only of this cell.")] = None
+    before: Annotated[str | None, Meta(description="Only older than this execution id.")] = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+@api("execution.wait", Effect.READ, errors=(ExecutionNotFound,))
+class ExecutionWait(Call[Execution], frozen=True, kw_only=True):
+    """Wait until the execution is final, or for wait_s seconds, and return it with outputs."""
+
+    execution: ExecutionRefStr
+    wait_s: WaitSeconds | None = None
+
+
+@api("execution.output", Effect.READ, errors=(ExecutionNotFound, InvalidParams))
+class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
+    """Page through an execution's output as text, line by line."""
+
+    execution: ExecutionRefStr
+    cursor: Annotated[int, Meta(ge=0, description="The first line wanted; 0 is the first.")] = 0
+    lines: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
+    tail: Annotated[int, Meta(ge=1, description="Only the last so many lines.")] | None = None
+    grep: Annotated[str | None, Meta(description="Only lines that match (Python re).")] = None
+    mime: Annotated[
+        str | None, Meta(description="Show rich outputs as this type where they have it.")
+    ] = None
+
+
+@api("execution.cancel", Effect.WRITE, errors=(ExecutionNotFound,))
+class ExecutionCancel(Call[Execution], frozen=True, kw_only=True):
+    """Cancel an execution that is still queued; one that is not is returned as it is."""
+
+    execution: ExecutionRefStr
+
+
+@api("execution.interrupt", Effect.WRITE, errors=(ExecutionNotFound, CannotInterrupt))
+class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
+    """Interrupt a running execution, cancel a queued one; nothing happens to a final one."""
+
+    execution: ExecutionRefStr
+
+
+@api(
+    "execution.input",
+    Effect.WRITE,
+    errors=(ExecutionNotFound, NotWaitingForInput, KeeperUnavailable, StoreUnavailable, Denied),
+)
+class ExecutionInput(Call[Nothing], frozen=True, kw_only=True):
+    """Answer the input request of a waiting execution."""
+
+    execution: ExecutionRefStr
+    value: str
+    eof: Annotated[bool, Meta(description="End of file instead of a value.")] = False
+
+
+@api("blob.get", Effect.READ, errors=(BlobNotFound,))
+class BlobGet(Call[Blob], frozen=True, kw_only=True):
+    """Return a blob."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]

@@ -1,0 +1,167 @@
+"""Calls on runtimes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from runtimed.api.call import Call, Effect, api
+from runtimed.api.errors import (
+    AmbiguousReference,
+    CannotInterrupt,
+    Denied,
+    EnvironmentNotFound,
+    EnvironmentUnusable,
+    KeeperUnavailable,
+    KernelDidNotStart,
+    KernelNotFound,
+    KernelProgramMissing,
+    NameTaken,
+    RuntimeAlive,
+    RuntimeDead,
+    RuntimeNotFound,
+    StoreUnavailable,
+)
+from runtimed.api.types import (
+    Ended,
+    Environment,
+    Interrupted,
+    LogPage,
+    Nothing,
+    Runtime,
+)
+
+RuntimeRefStr = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="A ULID, short id, name, pid, kernel id or stem of the connection file; "
+        "where nothing is destroyed also a unique prefix of a short id or name.",
+    ),
+]
+_START_ERRORS = (
+    KernelNotFound,
+    EnvironmentNotFound,
+    EnvironmentUnusable,
+    KernelProgramMissing,
+    KernelDidNotStart,
+    NameTaken,
+    KeeperUnavailable,
+    StoreUnavailable,
+    Denied,
+)
+_FIND_ERRORS = (RuntimeNotFound, AmbiguousReference)
+
+
+@api("environment.list", Effect.READ)
+class EnvironmentList(Call[list[Environment]], frozen=True, kw_only=True):
+    """List what can be started, as the caller would see it."""
+
+    env: Annotated[
+        dict[str, str] | None, Meta(description="The caller's environment variables.")
+    ] = None
+    project: Annotated[str | None, Meta(description="The caller's project directory.")] = None
+
+
+@api("runtime.list", Effect.READ)
+class RuntimeList(Call[list[Runtime]], frozen=True, kw_only=True):
+    """List runtimes, oldest first."""
+
+    all: Annotated[bool, Meta(description="Dead ones too.")] = False
+    kernel: Annotated[str | None, Meta(description="Only of this kernel name.")] = None
+
+
+@api("runtime.get", Effect.READ, errors=_FIND_ERRORS)
+class RuntimeGet(Call[Runtime], frozen=True, kw_only=True):
+    """Return one runtime."""
+
+    runtime: RuntimeRefStr
+
+
+@api("runtime.start", Effect.WRITE, errors=_START_ERRORS)
+class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
+    """Start a kernel and wait until it answers.
+
+    With neither kernel nor python it takes the caller's active environment, the project's
+    ``.venv``, the user's own python3 kernelspec, or runtimed's own ipykernel, in this order.
+    """
+
+    kernel: Annotated[str | None, Meta(description="A kernelspec's name, or an environment.")] = (
+        None
+    )
+    python: Annotated[str | None, Meta(description="A Python environment or interpreter.")] = None
+    name: Annotated[str, Meta(description="A name for the runtime.", min_length=1)] | None = None
+    cwd: Annotated[str | None, Meta(description="Its working directory, absolute.")] = None
+    env: Annotated[
+        dict[str, str] | None,
+        Meta(description="Its environment variables; never stored, logged or returned."),
+    ] = None
+    project: Annotated[str | None, Meta(description="The project it belongs to, absolute.")] = None
+    idle_stop_s: (
+        Annotated[float, Meta(gt=0, description="Stop after so long without work; null: never.")]
+        | None
+    ) = None
+    start_timeout_s: Annotated[
+        float, Meta(gt=0, description="Seconds to wait for the kernel's first answer.")
+    ] = 60.0
+
+
+@api("runtime.stop", Effect.DESTROY, errors=_FIND_ERRORS)
+class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
+    """Ask the kernel to shut down, then SIGTERM, then SIGKILL; say which one worked."""
+
+    runtime: RuntimeRefStr
+    grace_s: Annotated[float, Meta(ge=0, description="Seconds for each rung.")] = 5.0
+
+
+@api("runtime.kill", Effect.DESTROY, errors=_FIND_ERRORS)
+class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
+    """Kill the kernel's process and all below it, at once."""
+
+    runtime: RuntimeRefStr
+
+
+@api("runtime.restart", Effect.DESTROY, errors=(*_FIND_ERRORS, *_START_ERRORS))
+class RuntimeRestart(Call[Runtime], frozen=True, kw_only=True):
+    """End the kernel and start it anew: same runtime, same address, new incarnation.
+
+    What was queued is cancelled, unless its submitter asked to carry it over. A dead runtime
+    is started again.
+    """
+
+    runtime: RuntimeRefStr
+    env: Annotated[
+        dict[str, str] | None,
+        Meta(description="Used only where the old environment is not to be had any more."),
+    ] = None
+
+
+@api("runtime.interrupt", Effect.WRITE, errors=(*_FIND_ERRORS, RuntimeDead, CannotInterrupt))
+class RuntimeInterrupt(Call[Interrupted], frozen=True, kw_only=True):
+    """Interrupt what the kernel is running now."""
+
+    runtime: RuntimeRefStr
+
+
+@api("runtime.rename", Effect.WRITE, errors=(*_FIND_ERRORS, NameTaken))
+class RuntimeRename(Call[Runtime], frozen=True, kw_only=True):
+    """Give the runtime another name."""
+
+    runtime: RuntimeRefStr
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+@api("runtime.remove", Effect.DESTROY, errors=(*_FIND_ERRORS, RuntimeAlive))
+class RuntimeRemove(Call[Nothing], frozen=True, kw_only=True):
+    """Take a dead runtime off the lists. Its executions stay in history."""
+
+    runtime: RuntimeRefStr
+
+
+@api("runtime.logs", Effect.READ, errors=_FIND_ERRORS)
+class RuntimeLogs(Call[LogPage], frozen=True, kw_only=True):
+    """Return the end of what the kernel's process wrote by itself."""
+
+    runtime: RuntimeRefStr
+    tail_bytes: Annotated[int, Meta(ge=0, le=1 << 20)] = 65_536

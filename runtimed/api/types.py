@@ -1,0 +1,270 @@
+"""The documents, as they are on the wire. Times are RFC 3339 UTC with milliseconds.
+
+A client meets fields that it does not know with tolerance: an older ``runt`` reads a newer
+``runtimed``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Status = Literal["starting", "alive", "unresponsive", "dead"]
+Activity = Literal["idle", "busy", "waiting_input"]
+ExecutionStatus = Literal[
+    "queued",
+    "running",
+    "waiting_input",
+    "done",
+    "error",
+    "interrupted",
+    "cancelled",
+    "kernel_died",
+    "lost",
+]
+
+#: Statuses that an execution never leaves.
+FINAL: frozenset[str] = frozenset(
+    ("done", "error", "interrupted", "cancelled", "kernel_died", "lost")
+)
+
+
+class Document(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """Base of everything that is returned."""
+
+
+class Exit(Document):
+    """How a kernel's process ended. ``reason``: exit, signal, unknown or not_started."""
+
+    code: int | None = None
+    signal: int | None = None
+    reason: str = "unknown"
+
+
+class Runtime(Document):
+    """A kernel that runs, or ran: its process, its address and what it is doing.
+
+    ``private`` says that other local users cannot read its sockets. ``idle_stop_s`` is null
+    where it never stops by itself.
+    """
+
+    id: str
+    short_id: str
+    name: str
+    kernel_name: str
+    language: str | None
+    status: Status
+    activity: Activity | None
+    last_keepalive: str | None
+    origin: Literal["launched", "adopted"]
+    incarnation: int
+    pid: int | None
+    ip: str | None
+    transport: str
+    private: bool
+    connection_file: str
+    environment: str | None
+    project: str | None
+    cwd: str
+    created_at: str
+    ended_at: str | None
+    exit: Exit | None
+    rss_bytes: int | None
+    cpu_percent: float | None
+    queue_length: int
+    idle_stop_s: float | None
+    notices: list[str] = []
+
+
+class RuntimeRef(Document):
+    """A runtime, inside another document."""
+
+    id: str
+    name: str
+    kernel_name: str
+
+
+class RequestedBy(Document):
+    """Who submitted an execution: the kind of client, and its pid as the socket tells it."""
+
+    client: str
+    pid: int | None = None
+
+
+class CellRef(Document):
+    """A cell of any application: its own names for the notebook and for the cell."""
+
+    notebook: str
+    id: str
+
+
+class Gap(Document):
+    """Output that could not reach us. ``count`` is the number of messages, where it is known."""
+
+    reason: str
+    from_at: str | None = None
+    to_at: str | None = None
+    count: int | None = None
+
+
+class Input(Document):
+    """What a waiting execution asks for."""
+
+    prompt: str
+    password: bool
+
+
+class BlobRef(Document):
+    """A value too large to be inline: ``blob.get`` returns it.
+
+    ``encoding`` says how the value follows from the blob's bytes: utf8 (the text itself),
+    base64 (the text is their base64), json (their JSON is the value).
+    """
+
+    blob: Annotated[str, Meta(description="SHA-256 of the bytes, hexadecimal.")]
+    size_bytes: int
+    encoding: Literal["utf8", "base64", "json", "bytes"]
+
+
+class Output(Document, omit_defaults=True):
+    """One output as a notebook shows it (nbformat 4.5), with its buffers.
+
+    stream: ``name``, ``text`` · display_data and execute_result: ``data``, ``metadata`` ·
+    error: ``ename``, ``evalue``, ``traceback``. Values over the blob limit are `BlobRef`
+    objects in their place. ``truncated_chars`` counts what is missing of a long ``text``;
+    ``execution.output`` pages through all of it.
+    """
+
+    output_type: Literal["stream", "display_data", "execute_result", "error"]
+    name: str | None = None
+    text: str | None = None
+    truncated_chars: int | None = None
+    data: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    execution_count: int | None = None
+    display_id: str | None = None
+    ename: str | None = None
+    evalue: str | None = None
+    traceback: list[str] | None = None
+    buffers: list[BlobRef] | None = None
+
+
+class Execution(Document):
+    """One submission of code and what came of it. Final exactly once.
+
+    ``outputs`` is null where they were not asked for.
+    """
+
+    id: str
+    runtime: RuntimeRef
+    incarnation: int | None
+    code: str
+    status: ExecutionStatus
+    queued_at: str
+    execution_started: str | None
+    execution_end: str | None
+    execution_count: int | None
+    requested_by: RequestedBy
+    cell: CellRef | None
+    group: str | None
+    input: Input | None
+    gap: Gap | None
+    reason: str | None
+    outputs: list[Output] | None = None
+
+
+class OutputPage(Document):
+    """A stretch of an execution's text. ``cursor`` continues where it ends.
+
+    ``lines`` are without their line ends; the last one may be unfinished while it runs.
+    """
+
+    execution: str
+    status: ExecutionStatus
+    lines: list[str]
+    cursor: int
+    total_lines: int
+    more: bool
+
+
+class Environment(Document):
+    """Something that ``runtime.start`` can start."""
+
+    kind: Literal["kernelspec", "venv", "conda", "runtimed"]
+    name: str
+    language: str | None
+    path: str
+    default: bool = False
+    unusable: str | None = None
+
+
+class Ended(Document):
+    """How a runtime was ended, interrupted or restarted: the rung that worked."""
+
+    runtime: Runtime
+    how: Annotated[str, Meta(description="shutdown_request, SIGTERM, SIGKILL or already_dead.")]
+
+
+class Interrupted(Document):
+    """What an interrupt did: signal, message, cancelled, or none where it was final already."""
+
+    how: Literal["signal", "message", "cancelled", "none"]
+    execution: str | None
+
+
+class LogPage(Document):
+    """The end of what the kernel's process itself wrote to stdout and stderr."""
+
+    runtime: str
+    stdout: str
+    stderr: str
+
+
+class Blob(Document):
+    """The bytes of a blob, base64."""
+
+    sha256: str
+    size_bytes: int
+    data: str
+
+
+class Subscription(Document):
+    """A subscription: events come as ``event`` notifications that carry its id."""
+
+    subscription: str
+    cursor: str
+
+
+class Hello(Document):
+    """Who answers. ``protocol`` is the range of versions, lowest and highest."""
+
+    service: str
+    version: str
+    protocol: list[int]
+    pid: int
+    state_dir: str
+
+
+class DaemonStatus(Document):
+    """What the daemon holds and uses."""
+
+    version: str
+    pid: int
+    started_at: str
+    socket: str
+    state_dir: str
+    keeper_pid: int | None
+    runtimes: dict[str, int]
+    executions: dict[str, int]
+    database_bytes: int
+    blobs_bytes: int
+    journal_bytes: int
+    rss_bytes: int
+    cursor: str
+    store: str
+
+
+class Nothing(Document):
+    """Done; there is nothing to say."""

@@ -1,0 +1,75 @@
+"""Connect to the daemon's socket, or say in one sentence why not.
+
+Stdlib only, and as little of it as will do: ``runt`` imports this on every call. `_socket` is what
+`socket` wraps; the wrapper costs three times as much to import as everything else here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from _socket import AF_UNIX, SOCK_STREAM, socket
+
+from runtimed.paths import SOCKET_PATH_BYTES, socket_path
+
+
+class CallFailed(Exception):
+    """A call that did not succeed: the error object of the answer, or of a class of the API."""
+
+    def __init__(self, error: dict[str, object]) -> None:
+        self.error = error
+        self.code = error.get("code")
+        self.message = str(error.get("message", "unknown error"))
+        data = error.get("data")
+        #: The typed data of the error, with its ``name``, ``exit_code`` and ``retryable``.
+        self.data: dict[str, object] = data if isinstance(data, dict) else {}
+        exit_code = self.data.get("exit_code")
+        self.exit_code: int = exit_code if isinstance(exit_code, int) else 70
+        super().__init__(self.message)
+
+    @property
+    def name(self) -> str:
+        """The name of the error's class in `runtimed.api.errors`."""
+        return str(self.data.get("name", "ApiError"))
+
+
+def unreachable(path: str, detail: str) -> CallFailed:
+    """Return the failure of a daemon that does not answer."""
+    from runtimed.api.errors import DaemonUnreachable
+
+    return CallFailed(DaemonUnreachable(socket=path, detail=detail).to_wire())
+
+
+def not_runtimed(path: str, detail: str) -> CallFailed:
+    """Return the failure of something else that answers, or could."""
+    from runtimed.api.errors import NotRuntimed
+
+    return CallFailed(NotRuntimed(socket=path, detail=detail).to_wire())
+
+
+def dial(path: str | None = None) -> socket:
+    """Return a connected, blocking socket; the default path is `paths.socket_path`.
+
+    Raises `CallFailed`: ``DaemonUnreachable`` where nobody answers, ``NotRuntimed`` where the
+    socket is not ours: whoever owns it would get our code and environment.
+    """
+    path = path or socket_path()
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+        raise unreachable(path, f"the path is over {SOCKET_PATH_BYTES} bytes (set RUNTIMED_SOCKET)")
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        raise unreachable(path, "there is no such socket, so it does not run") from None
+    except OSError as error:
+        raise unreachable(path, error.strerror or str(error)) from None
+    if not stat.S_ISSOCK(found.st_mode):
+        raise not_runtimed(path, "it is not a socket")
+    if found.st_uid != os.geteuid():
+        raise not_runtimed(path, f"the socket belongs to uid {found.st_uid}, not to us")
+    sock = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        sock.connect(path)
+    except OSError as error:
+        sock.close()
+        raise unreachable(path, error.strerror or str(error)) from None
+    return sock

@@ -1,0 +1,1 @@
+"""The keeper: holds every kernel connection and journals it, whoever else goes away."""

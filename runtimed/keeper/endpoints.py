@@ -1,0 +1,262 @@
+"""Where a kernel listens: its connection file, and private names for its ipc sockets.
+
+https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtimed.paths import SOCKET_PATH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runtimed.keeper.loop import Loop, Timer
+
+CHANNELS = ("shell", "iopub", "stdin", "control")
+PRIVATE_DIRECTORY = ".keep"
+
+_FIRST_RETRY_S = 0.005
+_LAST_RETRY_S = 0.05
+
+
+class UnusableConnectionFile(ValueError):
+    """The connection file is missing, or does not say where the kernel listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The addresses of one kernel, and the CurveZMQ keys where it has them."""
+
+    transport: str
+    ip: str
+    ports: dict[str, int]
+    curve: tuple[bytes, bytes] | None = None
+
+    @classmethod
+    def load(cls, path: str) -> Endpoints:
+        """Read a connection file; raises `UnusableConnectionFile`."""
+        try:
+            content: dict[str, Any] = json.loads(Path(path).read_bytes())
+            transport = content.get("transport", "tcp")
+            if transport not in ("tcp", "ipc"):
+                raise UnusableConnectionFile(f"transport {transport!r} in {path}")
+            public, secret = content.get("curve_publickey"), content.get("curve_secretkey")
+            return cls(
+                transport,
+                str(content.get("ip") or "127.0.0.1"),
+                {name: int(content[f"{name}_port"]) for name in (*CHANNELS, "hb")},
+                (public.encode(), secret.encode()) if public and secret else None,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnusableConnectionFile(f"{path}: {error!r}") from error
+
+    def address(self, channel: str) -> str:
+        """Return the ZeroMQ address to connect to: the private name where there is one."""
+        if self.transport == "ipc":
+            return "ipc://" + self._socket_file(channel)
+        host = f"[{self._host()}]" if ":" in self._host() else self._host()
+        return f"tcp://{host}:{self.ports[channel]}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return what may be written down: everything but the keys."""
+        has_curve = self.curve is not None
+        return {"transport": self.transport, "ip": self.ip, "ports": self.ports, "curve": has_curve}
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Endpoints:
+        """Return what `facts` told; raises `UnusableConnectionFile` where that is not enough."""
+        if not facts or facts["curve"]:
+            raise UnusableConnectionFile("the connection file is gone")
+        return cls(facts["transport"], facts["ip"], dict(facts["ports"]))
+
+    @property
+    def is_ipv6(self) -> bool:
+        return self.transport == "tcp" and ":" in self.ip
+
+    def _host(self) -> str:
+        """Return whom to call: a kernel that listens everywhere also listens on localhost."""
+        if self.ip in ("*", "0.0.0.0"):  # noqa: S104
+            return "127.0.0.1"
+        return "::1" if self.ip == "::" else self.ip
+
+    def _public_file(self, channel: str) -> str:
+        return f"{self.ip}-{self.ports[channel]}"
+
+    def _private_file(self, channel: str) -> str:
+        directory, name = os.path.split(self._public_file(channel))
+        return os.path.join(directory, PRIVATE_DIRECTORY, name)
+
+    def _socket_file(self, channel: str) -> str:
+        """Return the private name if it is (still) the kernel's, else the public one.
+
+        A public file of another inode was bound anew, by another process: what we kept is the
+        dead one's.
+        """
+        public, private = self._public_file(channel), self._private_file(channel)
+        kept, found = _inode(private), _inode(public)
+        return private if kept is not None and found in (None, kept) else public
+
+    def keep(self) -> None:
+        """Hard-link each ipc socket file under a private name.
+
+        Another client's clean-up deletes the files it finds (jupyter_client does, of any kernel
+        that used the same prefix); the kernel goes on listening, and nobody could reach it again.
+        """
+        if self.transport != "ipc":
+            return
+        for channel in self.ports:
+            public, private = self._public_file(channel), self._private_file(channel)
+            if len(os.fsencode(private)) > SOCKET_PATH_BYTES or _inode(public) is None:
+                continue
+            if _inode(private) == _inode(public):
+                continue
+            # Without the private name there is less protection and nothing else amiss.
+            with contextlib.suppress(OSError):
+                os.makedirs(os.path.dirname(private), mode=0o700, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(private)
+                os.link(public, private)
+
+    def restore(self) -> list[str]:
+        """Link missing public socket files back; return the channels of those that were."""
+        restored = []
+        if self.transport == "ipc":
+            for channel in self.ports:
+                with contextlib.suppress(OSError):
+                    os.link(self._private_file(channel), self._public_file(channel))
+                    restored.append(channel)
+        return restored
+
+    def discard(self) -> None:
+        """Remove the socket files of a kernel that has gone: the private names and their like."""
+        if self.transport != "ipc":
+            return
+        for channel in self.ports:
+            public, private = self._public_file(channel), self._private_file(channel)
+            kept = _inode(private)
+            if kept is not None and kept == _inode(public):
+                with contextlib.suppress(OSError):
+                    os.unlink(public)
+            with contextlib.suppress(OSError):
+                os.unlink(private)
+
+    def raw_socket(self, channel: str) -> tuple[socket.socket, str | tuple[str, int]]:
+        """Return an unconnected, non-blocking socket of the right family, and its address."""
+        address: str | tuple[str, int]
+        if self.transport == "ipc":
+            family, address = socket.AF_UNIX, self._socket_file(channel)
+        else:
+            host = self._host()
+            try:
+                family = (
+                    socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+                )
+            except ValueError:  # a host name
+                family = socket.AF_INET
+            address = (host, self.ports[channel])
+        raw = socket.socket(family, socket.SOCK_STREAM)
+        raw.setblocking(False)
+        return raw, address
+
+
+def _self_connected(raw: socket.socket) -> int:
+    """Return an error if TCP met itself: a free port that was also chosen as the source."""
+    if raw.family == socket.AF_UNIX:
+        return 0
+    return errno.ECONNREFUSED if raw.getsockname() == raw.getpeername() else 0
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class Knock:
+    """Find out by raw connections whether the channels accept, before ZeroMQ is let near them.
+
+    A ZeroMQ socket that is refused retries by itself, at an interval that holds for its whole
+    life; ours must never reconnect, so they begin only where somebody listens. While a kernel
+    starts there is no event to wait for: with ``persistent`` it is tried every few milliseconds.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        endpoints: Endpoints,
+        channels: Sequence[str],
+        done: Callable[[str | None], None],
+        persistent: bool,
+    ) -> None:
+        self._loop = loop
+        self._endpoints = endpoints
+        self._waiting = list(channels)
+        self._done = done
+        self._persistent = persistent
+        self._retry_s = _FIRST_RETRY_S
+        self._raw: socket.socket | None = None
+        self._timer: Timer | None = loop.later(0, self._try)
+
+    def cancel(self) -> None:
+        """Stop trying; ``done`` is not called any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._close()
+
+    def _close(self) -> None:
+        if self._raw is not None:
+            self._loop.unwatch(self._raw.fileno())
+            self._raw.close()
+            self._raw = None
+
+    def _try(self) -> None:
+        self._timer = None
+        while self._waiting:
+            self._raw, address = self._endpoints.raw_socket(self._waiting[0])
+            try:
+                code = self._raw.connect_ex(address)
+            except OSError as error:  # a host name that does not resolve, a path too long
+                self._close()
+                self._refused(str(error))
+                return
+            if code == errno.EINPROGRESS:
+                self._loop.watch(self._raw.fileno(), self._decided, events=2)
+                return
+            code = code or _self_connected(self._raw)
+            self._close()
+            if code != 0:
+                self._refused(errno.errorcode.get(code, str(code)))
+                return
+            del self._waiting[0]
+        self._done(None)
+
+    def _decided(self) -> None:
+        if self._raw is None:
+            return
+        code = self._raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        code = code or _self_connected(self._raw)
+        self._close()
+        if code != 0:
+            self._refused(errno.errorcode.get(code, str(code)))
+            return
+        del self._waiting[0]
+        self._try()
+
+    def _refused(self, reason: str) -> None:
+        if not self._persistent:
+            self._done(reason)
+            return
+        self._timer = self._loop.later(self._retry_s, self._try)
+        self._retry_s = min(self._retry_s * 1.5, _LAST_RETRY_S)

@@ -1,0 +1,182 @@
+"""What the records of a runtime's journal add up to.
+
+Every record is applied here when it is journaled, and again when a new keeper reads it back:
+recovery and normal operation are the same code.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runtimed.keeper.headers import parent_id, status_of
+from runtimed.wire.journal import Event, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SEGMENT_FIELDS = (
+    "incarnation",
+    "phase",
+    "pid",
+    "start_time",
+    "boot_id",
+    "connection_file",
+    "launched",
+    "channels",
+    "endpoints",
+    "argv",
+    "cwd",
+    "stdout",
+    "stderr",
+)
+
+
+class Phase(enum.StrEnum):
+    """Where the runtime's process is in its life."""
+
+    NEW = "new"
+    SPAWNING = "spawning"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(slots=True)
+class Facts:
+    """The state of one runtime as its journal tells it."""
+
+    incarnation: int = 0
+    phase: Phase = Phase.NEW
+    pid: int | None = None
+    start_time: int | None = None
+    boot_id: str | None = None
+    connection_file: str | None = None
+    launched: bool = False
+    channels: list[str] = field(default_factory=list)
+    endpoints: dict[str, Any] = field(default_factory=dict)
+    argv: list[str] = field(default_factory=list)
+    cwd: str | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    busy: dict[str, str] = field(default_factory=dict)
+    """msg_id → msg_type of the requests whose ``busy`` was seen and whose ``idle`` was not."""
+    _unanswered: dict[str, None] = field(default_factory=dict)
+    _recent: dict[str, None] = field(default_factory=dict)
+    _previous: dict[str, None] = field(default_factory=dict)
+
+    def was_sent(self, dispatch: str) -> bool:
+        """Say whether this id has a SENT record: as long as unanswered, and a segment longer."""
+        return (
+            dispatch in self._recent or dispatch in self._unanswered or dispatch in self._previous
+        )
+
+    @property
+    def has_unanswered(self) -> bool:
+        return bool(self._unanswered)
+
+    def is_running(self, msg_id: str) -> bool:
+        """Say whether this request is what an interrupt would reach: busy, and no later execution.
+
+        Other requests may be busy after it without being hit, such as kernel_info on control.
+        """
+        if msg_id not in self.busy:
+            return False
+        later = list(self.busy)[list(self.busy).index(msg_id) + 1 :]
+        return not any(self.busy[other] == "execute_request" for other in later)
+
+    def segment(self) -> dict[str, Any]:
+        """Return the meta of the event that heads the next segment; applied, it begins one.
+
+        Of the ids that were answered, only those of the segment that ends here are taken along.
+        """
+        meta: dict[str, Any] = {name: getattr(self, name) for name in _SEGMENT_FIELDS}
+        meta["busy"] = self.busy
+        meta["sent"] = [*self._unanswered, *self._recent]
+        meta["answered"] = list(self._recent)
+        return {"event": Event.SEGMENT, **meta}
+
+    def apply(self, kind: int, meta: dict[str, Any], frames: Sequence[bytes | memoryview]) -> None:
+        """Take one record into account."""
+        if kind == Kind.RECV:
+            self._apply_received(meta["c"], frames)
+        elif kind == Kind.SENT:
+            self._apply_sent(meta)
+        else:
+            self._apply_event(meta)
+
+    def _apply_received(self, channel: str, frames: Sequence[bytes | memoryview]) -> None:
+        if channel == "iopub":
+            status = status_of(frames)
+            if status is None:
+                return
+            if status.state == "busy":
+                self.busy[status.parent] = status.parent_type
+            elif status.state == "idle":
+                self.busy.pop(status.parent, None)
+        elif self._unanswered and channel in ("shell", "control"):
+            answered = parent_id(frames)
+            if answered in self._unanswered:
+                del self._unanswered[answered]
+                self._recent[answered] = None
+
+    def _apply_sent(self, meta: dict[str, Any]) -> None:
+        dispatch = meta.get("id")
+        if dispatch is None:
+            return
+        # Nothing answers an input_reply: it is remembered for a segment, like what is answered.
+        (self._recent if meta["c"] == "stdin" else self._unanswered)[dispatch] = None
+
+    def _apply_event(self, meta: dict[str, Any]) -> None:
+        event = meta["event"]
+        if event == Event.SEGMENT:
+            self._restore(meta)
+        elif event == Event.SPAWNING:
+            self._take(meta, ("incarnation", "argv", "cwd", "connection_file", "stdout", "stderr"))
+            self.phase, self.launched = Phase.SPAWNING, True
+            self.pid = self.start_time = self.boot_id = None
+            self.endpoints = {}
+            self._leave_process()
+        elif event == Event.SPAWNED:
+            self._take(meta, ("pid", "start_time", "boot_id"))
+            self.phase = Phase.RUNNING
+        elif event == Event.OPENING:
+            same_file = meta["connection_file"] == self.connection_file
+            if meta["pid"] != self.pid or meta["start_time"] != self.start_time:
+                self._leave_process()
+            self._take(
+                meta,
+                ("incarnation", "pid", "start_time", "boot_id", "connection_file", "launched"),
+            )
+            if not same_file:
+                self.endpoints = {}
+            self.phase = Phase.RUNNING
+        elif event == Event.CONNECTED:
+            self._take(meta, ("incarnation", "channels", "endpoints"))
+        elif event in (Event.DISCONNECTED, Event.CONNECT_FAILED):
+            self.channels = []
+        elif event == Event.UNSENT:
+            for ids in (self._unanswered, self._recent, self._previous):
+                ids.pop(meta["id"], None)
+        elif event == Event.EXITED:
+            self.phase = Phase.EXITED
+            self.channels = []
+            self._leave_process()
+
+    def _take(self, meta: dict[str, Any], names: Sequence[str]) -> None:
+        for name in names:
+            setattr(self, name, meta[name])
+
+    def _leave_process(self) -> None:
+        """Nothing of the old process is running or will be answered any more."""
+        self.busy = {}
+        self._recent.update(self._unanswered)
+        self._unanswered = {}
+
+    def _restore(self, meta: dict[str, Any]) -> None:
+        self._take(meta, _SEGMENT_FIELDS)
+        self.phase = Phase(meta["phase"])
+        self.busy = dict(meta["busy"])
+        self._recent = {}
+        self._previous = dict.fromkeys(meta["answered"])
+        self._unanswered = dict.fromkeys(x for x in meta["sent"] if x not in self._previous)

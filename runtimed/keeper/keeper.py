@@ -1,0 +1,185 @@
+"""The keeper: all runtimes of one state directory, and how long to stay for them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from runtimed.host import ServiceManager, process_start_time
+from runtimed.keeper.journal import Pending
+from runtimed.keeper.link import Link, listen
+from runtimed.keeper.log import log
+from runtimed.keeper.loop import Loop
+from runtimed.keeper.operations import perform
+from runtimed.keeper.recovery import recover
+from runtimed.keeper.request import Refused
+from runtimed.keeper.runtime import Runtime, Surroundings
+from runtimed.keeper.sockets import open_context
+from runtimed.wire.link import Refusal
+
+if TYPE_CHECKING:
+    from runtimed.keeper.loop import Timer
+    from runtimed.keeper.process import Process
+    from runtimed.paths import State
+
+LINGER_S = float(os.environ.get("RUNTIMED_KEEPER_LINGER_S", "10"))
+KILL_AFTER_S = 5.0
+RETRY_JOURNALS_S = 1.0
+#: How long what was sent last may take to leave the process when it ends.
+_SEND_LINGER_MS = 500
+
+
+class Keeper:
+    """The owner of everything in this process."""
+
+    def __init__(self, state: State, manager: ServiceManager) -> None:
+        self.loop = Loop()
+        self.context = open_context()
+        self._state = state
+        self._manager = manager
+        self._runtimes: dict[str, Runtime] = {}
+        self._ending: list[Process] | None = None
+        self._was_asked_to_end = False
+        self._linger: Timer | None = None
+        self._retry: Timer | None = None
+        self._surroundings = Surroundings(
+            self.loop, self.context, Pending(), self._ring, self._stuck, self._changed
+        )
+        self._link: Link | None = None
+
+    def start(self) -> None:
+        """Take over what an earlier keeper left, then listen; raises OSError."""
+        os.makedirs(self._state.journals, mode=0o700, exist_ok=True)
+        for id in sorted(os.listdir(self._state.journals)):
+            if os.path.isdir(self._state.journal(id)):
+                self._recover(id)
+        listener = listen(self._state.keeper_socket)
+        self._link = Link(self.loop, listener, self._hello, self._perform, self._changed)
+        self._changed()
+
+    def _recover(self, id: str) -> None:
+        runtime = Runtime(id, self._state.journal(id), self._surroundings)
+        try:
+            recover(runtime)
+        except OSError as error:
+            log(f"{id}: its journal cannot be read back: {error}")
+            return
+        self._runtimes[id] = runtime
+
+    def run(self) -> None:
+        """Serve until there is nothing left to serve, or until told to end."""
+        self.loop.run()
+        if self._link is not None:
+            self._link.close()
+        for runtime in self._runtimes.values():
+            if runtime.sockets is not None:
+                runtime.sockets.close(_SEND_LINGER_MS)
+        self.context.term()
+        os.unlink(self._state.keeper_socket)
+
+    # Runtimes
+
+    def find(self, id: str) -> Runtime:
+        """Return a runtime that exists; refuse for any other."""
+        try:
+            return self._runtimes[id]
+        except KeyError:
+            raise Refused(Refusal.UNKNOWN_RUNTIME, f"no runtime {id}") from None
+
+    def create(self, id: str) -> Runtime:
+        """Return the runtime of this id, new if there is none."""
+        if not id or "/" in id or "\0" in id or id.startswith("."):
+            raise Refused(Refusal.BAD_REQUEST, f"{id!r} cannot name a journal")
+        if id not in self._runtimes:
+            self._runtimes[id] = Runtime(id, self._state.journal(id), self._surroundings)
+        return self._runtimes[id]
+
+    def forget(self, id: str) -> None:
+        """Let go of a runtime; its journal files are the daemon's to unlink."""
+        self.find(id).forget()
+        del self._runtimes[id]
+        self._changed()
+
+    def _hello(self) -> dict[str, Any]:
+        pid = os.getpid()
+        runtimes = {
+            id: {
+                "incarnation": runtime.facts.incarnation,
+                "pid": runtime.facts.pid,
+                "alive": runtime.is_alive,
+                "connected": runtime.is_connected,
+                "end": runtime.end,
+            }
+            for id, runtime in self._runtimes.items()
+        }
+        return {"pid": pid, "keeper": f"{pid}.{process_start_time(pid)}", "runtimes": runtimes}
+
+    def _perform(self, request: Any) -> None:
+        perform(self, request)
+
+    def _ring(self, id: str, end: int) -> None:
+        if self._link is not None:
+            self._link.ring(id, end)
+
+    # Journals that cannot be written
+
+    def _stuck(self) -> None:
+        if self._retry is None:
+            log("a journal cannot be written; what arrives waits in memory")
+            self._retry = self.loop.later(RETRY_JOURNALS_S, self._retry_journals)
+
+    def _retry_journals(self) -> None:
+        self._retry = None
+        results = [runtime.retry() for runtime in self._runtimes.values()]
+        if all(results):
+            log("all journals are written again")
+        else:
+            self._retry = self.loop.later(RETRY_JOURNALS_S, self._retry_journals)
+
+    # The end
+
+    def terminate(self) -> None:
+        """Act on a SIGTERM: with kernels and nobody who manages us, only the second one counts."""
+        alive = [id for id, runtime in self._runtimes.items() if runtime.is_alive]
+        if alive and not self._manager.is_present and not self._was_asked_to_end:
+            self._was_asked_to_end = True
+            log(f"SIGTERM refused: {len(alive)} kernels are connected; a second one detaches")
+            return
+        if alive:
+            log(f"detaching from {len(alive)} kernels, which live on")
+        self.loop.stop()
+
+    def stop(self, with_kernels: bool) -> None:
+        """End, after ending the kernels that we launched if so asked; others are left alone."""
+        ours = [
+            runtime.process
+            for runtime in self._runtimes.values()
+            if runtime.process is not None and runtime.facts.launched
+        ]
+        self._ending = ours if with_kernels else []
+        for process in self._ending:
+            process.signal_tree(signal.SIGTERM)
+        self.loop.later(KILL_AFTER_S, self._kill)
+        self._changed()
+
+    def _kill(self) -> None:
+        for process in self._ending or ():
+            process.signal_tree(signal.SIGKILL)
+
+    def _changed(self) -> None:
+        """Look whether there is still a reason to be here."""
+        if self._link is None:
+            return
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        alive = [runtime for runtime in self._runtimes.values() if runtime.is_alive]
+        if self._ending is not None:
+            # A kernel is done with when its exit is on the record, not when it has exited.
+            watched = [runtime.process for runtime in alive]
+            if not any(process in watched for process in self._ending):
+                self._kill()
+                self.loop.stop()
+        elif not alive and not self._link.has_daemon and not self._manager.is_present:
+            self._linger = self.loop.later(LINGER_S, self.loop.stop)

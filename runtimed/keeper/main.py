@@ -1,0 +1,94 @@
+"""Start the keeper: arguments, lock, signals."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from runtimed.host import ServiceManager
+from runtimed.keeper.keeper import Keeper
+from runtimed.keeper.log import log
+from runtimed.keeper.process import raise_file_limit
+from runtimed.paths import State, UnsafePath, check_socket_path, state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EX_CANTCREAT = 73
+EX_TEMPFAIL = 75
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the keeper of one state directory; return the exit status.
+
+    75 if that directory has a keeper already, 73 if it cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="runtimed keeper", allow_abbrev=False)
+    parser.add_argument("--state-dir", metavar="DIR", default=None)
+    parser.add_argument(
+        "--ready-fd", metavar="N", type=int, default=None, help="write `ready` here when listening"
+    )
+    arguments = parser.parse_args(argv)
+    state = State(os.path.abspath(arguments.state_dir or state_dir()))
+    try:
+        check_socket_path(state.keeper_socket)
+        state.create()
+        lock = os.open(state.keeper_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (UnsafePath, OSError) as error:
+        log(f"cannot use the state directory: {error}")
+        return EX_CANTCREAT
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log(f"another keeper serves {state.dir}")
+        return EX_TEMPFAIL
+    # The lock is held for as long as the descriptor is open: until the process ends.
+    return _serve(state, arguments.ready_fd)
+
+
+def _serve(state: State, ready_fd: int | None) -> int:
+    raise_file_limit()
+    manager = ServiceManager()
+    keeper = Keeper(state, manager)
+    _handle_signals(keeper)
+    try:
+        keeper.start()
+    except OSError as error:
+        log(f"cannot start: {error}")
+        return EX_CANTCREAT
+    manager.notify("READY=1")
+    if ready_fd is not None:
+        with contextlib.suppress(OSError):
+            os.write(ready_fd, b"ready\n")
+            os.close(ready_fd)
+    log(f"listening on {state.keeper_socket}")
+    keeper.run()
+    manager.notify("STOPPING=1")
+    log("ended")
+    return 0
+
+
+def _handle_signals(keeper: Keeper) -> None:
+    """Hear signals in the loop.
+
+    All of them get a handler, also those that do nothing: what is ignored stays ignored in the
+    kernels that we start (they could not be interrupted), a handler does not.
+    """
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, lambda signum, frame: None)
+
+    def hear(keep_open: socket.socket = theirs) -> None:
+        for signum in ours.recv(64):
+            if signum == signal.SIGTERM:
+                keeper.terminate()
+
+    keeper.loop.watch(ours.fileno(), hear)

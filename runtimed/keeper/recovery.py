@@ -1,0 +1,74 @@
+"""Take a runtime over from a keeper that died."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from runtimed.keeper.endpoints import CHANNELS
+from runtimed.keeper.facts import Phase
+from runtimed.keeper.identity import Identity, find_by_argument
+from runtimed.wire.journal import Event
+
+if TYPE_CHECKING:
+    from runtimed.keeper.runtime import Runtime
+
+
+def recover(runtime: Runtime) -> None:
+    """Read the journal back, say what was missed, and connect again if the kernel lives."""
+    tail = runtime.journal.recover(
+        lambda record: runtime.facts.apply(record.kind, record.meta, record.frames)
+    )
+    if not tail.exists:
+        return
+    if tail.torn_bytes:
+        runtime.event(Event.GAP, reason="torn_tail", bytes=tail.torn_bytes)
+    if runtime.facts.phase == Phase.SPAWNING:
+        _recover_spawning(runtime)
+    if runtime.facts.phase == Phase.RUNNING:
+        _recover_running(runtime, tail.last_at_ns)
+    if runtime.facts.phase == Phase.EXITED:
+        runtime.journal.close()
+
+
+def _recover_spawning(runtime: Runtime) -> None:
+    """The old keeper died between announcing a process and knowing its pid."""
+    file = runtime.facts.connection_file or ""
+    identity = find_by_argument(file.rpartition("/")[2]) if file else None
+    if identity is None:
+        runtime.event(Event.EXITED, pid=None, code=None, signal=None, reason="not_started")
+        return
+    runtime.event(
+        Event.SPAWNED,
+        pid=identity.pid,
+        start_time=identity.start_time,
+        boot_id=identity.boot_id,
+        argv=runtime.facts.argv,
+        cwd=runtime.facts.cwd,
+        connection_file=file,
+        stdout=runtime.facts.stdout,
+        stderr=runtime.facts.stderr,
+    )
+
+
+def _recover_running(runtime: Runtime, last_at_ns: int) -> None:
+    facts = runtime.facts
+    identity = None
+    if facts.pid is not None:
+        identity = Identity(facts.pid, facts.start_time or 0, facts.boot_id or "")
+        if not identity.is_alive():
+            runtime.event(Event.EXITED, pid=facts.pid, code=None, signal=None, reason="unknown")
+            runtime.discard_endpoints()
+            return
+    elif not facts.channels:
+        return
+    runtime.event(Event.GAP, reason="keeper_down", from_ns=last_at_ns, to_ns=time.time_ns())
+    # What is running answers on shell and may ask on stdin: these must not wait for a dispatch.
+    channels = CHANNELS if facts.launched or facts.has_unanswered else facts.channels
+    runtime.open(
+        facts.connection_file or "",
+        identity,
+        facts.launched,
+        channels or ("iopub", "control"),
+        reason="keeper_restarted",
+    )

@@ -1,0 +1,1 @@
+"""The life of kernels: finding, starting, driving and ending them."""

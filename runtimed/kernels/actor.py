@@ -1,0 +1,345 @@
+"""The owner of one runtime: reads its journal, keeps its queue, and speaks for its kernel.
+
+Everything that changes a runtime or its executions happens in its actor, on the loop. The journal
+is the only source of what happened; what is asked of the keeper shows in the journal too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
+from runtimed.host import Step, passing
+from runtimed.kernels import launch, pyargs
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.intake import (
+    Answered,
+    Connected,
+    Effect,
+    Exited,
+    Finished,
+    InputWanted,
+    Intake,
+    Unsettled,
+    barrier_id,
+)
+from runtimed.kernels.journal import JournalReader
+from runtimed.kernels.messages import Signer, execute_content
+from runtimed.kernels.prepare import is_large, prepare
+from runtimed.kernels.queue import Queue
+from runtimed.kernels.state import RuntimeState
+from runtimed.model.times import rfc3339
+from runtimed.recorder import Batch
+from runtimed.store import executions
+from runtimed.wire.journal import CorruptRecord
+from runtimed.wire.link import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import psutil
+
+    from runtimed.config import Config
+    from runtimed.kernels.link import KeeperLink
+    from runtimed.kernels.prepare import Prepared
+    from runtimed.paths import State
+    from runtimed.recorder import Recorder
+    from runtimed.store.blobs import Blobs
+    from runtimed.store.executions import ExecutionRow
+    from runtimed.store.runtimes import RuntimeRow
+    from runtimed.wire.journal import Record
+
+log = logging.getLogger(__name__)
+
+#: How long the second of reply and idle may take before a barrier is sent behind them.
+SETTLE_S = 2.0
+#: How soon a commit, or a dispatch that the keeper could not make, is tried again.
+RETRY_S = 1.0
+
+
+@dataclass(slots=True, frozen=True)
+class Parts:
+    """What actors share. Owned by the supervisor; ``link`` returns the present one, if any."""
+
+    recorder: Recorder
+    blobs: Blobs
+    config: Config
+    state: State
+    link: Callable[[], KeeperLink | None]
+
+
+class Actor:
+    """One runtime. Its task is `run`, started by the supervisor."""
+
+    def __init__(self, row: RuntimeRow, parts: Parts) -> None:
+        self.row = row
+        self.parts = parts
+        self.state = RuntimeState(row, idle_since_ms=now_ms())
+        self.session = f"runtimed-{row.id}"
+        self.queue = Queue(self)
+        self.intake = Intake(self.state, self.session, self._showing)
+        self.reader = JournalReader(parts.state.journal(row.id), row.journal_offset)
+        self.kernel_info: dict[str, Any] = {}
+        self.exits = 0
+        self.process: psutil.Process | None = None
+        self._signer: Signer | None = None
+        self._bell = asyncio.Event()
+        self._changes: list[asyncio.Future[None]] = []
+        self._infos_sent = 0
+        self._resumption: dict[str, Any] | None = None
+
+    def _showing(self, display_id: str) -> list[str]:
+        return self.parts.recorder.store.read(executions.showing, self.row.id, display_id)
+
+    # The journal, into the store
+
+    def ring(self) -> None:
+        """Say that there may be something to read, or to send."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Take the journal in and keep the queue moving, until the runtime is dead."""
+        while not self._is_over:
+            await self._bell.wait()
+            self._bell.clear()
+            await self.catch_up()
+            if self._resumption is not None:
+                await self._resume(self._resumption)
+            self.queue.dispatch()
+        # What is left of its journal is read; the next segment is for a next life.
+        with contextlib.suppress(KeeperUnavailable):
+            self.request(Op.ROTATE)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing is to come: what waits to be carried over still may."""
+        state = self.state
+        return self.row.status == "dead" and not (state.is_starting or state.executions)
+
+    async def catch_up(self) -> None:
+        """Take in all that the journal has."""
+        while True:
+            try:
+                records = self.reader.read()
+            except (CorruptRecord, OSError) as error:
+                log.error(
+                    "%s: its journal cannot be read at %d: %s",
+                    self.row.id,
+                    self.reader.offset,
+                    error,
+                )
+                return
+            if not records:
+                return
+            passing(Step.RECORDS_READ)
+            # First all that waits, then all that changes: between taking a record in and its
+            # commit nobody else gets a turn.
+            prepared = [await self._prepare(record) for record in records]
+            batch = Batch(now_ms())
+            effects: list[Effect] = []
+            for each in prepared:
+                effects += self.intake.take(each, batch)
+            self.row.journal_offset = batch.offsets[self.row.id] = records[-1].end
+            del records, prepared
+            await self._commit_at_last(batch)
+            self.reader.offset = self.row.journal_offset
+            self.act(effects)
+            await asyncio.sleep(0)
+
+    async def _prepare(self, record: Record) -> Prepared:
+        blobs = self.parts.blobs
+        while True:
+            try:
+                if is_large(record, blobs.limit_bytes):
+                    return await asyncio.to_thread(prepare, record, self.signer, blobs)
+                return prepare(record, self.signer, blobs)
+            except StoreUnavailable as error:
+                log.error("%s: %s; trying again", self.row.id, error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _commit_at_last(self, batch: Batch) -> None:
+        """Commit what has happened; while the store cannot take it, nothing else is read."""
+        while True:
+            try:
+                self.parts.recorder.commit(batch)
+                return
+            except StoreUnavailable as error:
+                log.error("%s: %s; trying again", self.row.id, error)
+                await asyncio.sleep(RETRY_S)
+
+    def act(self, effects: Sequence[Effect]) -> None:
+        """Do what committed changes ask for, and wake who waits for a change."""
+        for effect in effects:
+            match effect:
+                case Connected(same_process):
+                    self._connected(same_process)
+                case Answered(msg_type, _, content) if msg_type == "kernel_info_reply":
+                    self._answered(content)
+                case Exited():
+                    self.exits += 1
+                case Finished(row):
+                    self.queue.finished(row)
+                case Unsettled(row):
+                    asyncio.get_running_loop().call_later(SETTLE_S, self._settle, row)
+                case InputWanted(row) if row.stdin is not None:
+                    self.queue.feed(row, row.stdin)
+        waiting, self._changes = self._changes, []
+        for change in waiting:
+            if not change.done():
+                change.set_result(None)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds; it is looked at after every change."""
+        while not condition():
+            change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._changes.append(change)
+            await change
+
+    # The kernel
+
+    @property
+    def signer(self) -> Signer:
+        """What signs for this kernel; its key is in the connection file."""
+        if self._signer is None:
+            try:
+                info = launch.read_connection_file(self.row.connection_file)
+            except (OSError, ValueError) as error:
+                log.error("%s: %s", self.row.id, error)
+                info = {}
+            key = str(info.get("key", "")).encode()
+            scheme = str(info.get("signature_scheme", "hmac-sha256"))
+            self._signer = Signer(key, scheme, self.session)
+        return self._signer
+
+    def new_key(self) -> None:
+        """Read the connection file again: it was written anew."""
+        self._signer = None
+
+    def post(
+        self,
+        channel: str,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        send_id: str | None = None,
+        secret: bool = False,
+    ) -> asyncio.Future[dict[str, Any]]:
+        """Ask the keeper to send a message; the future's result is its answer.
+
+        With a ``send_id`` it is sent once at most, whatever dies in between.
+        """
+        frames = self.signer.build(msg_type, content, msg_id=msg_id, date=rfc3339(now_ms()) or "")
+        fields: dict[str, Any] = {} if send_id is None else {"id": send_id}
+        return self.request(
+            Op.SEND,
+            frames,
+            incarnation=self.row.incarnation,
+            channel=channel,
+            secret=secret,
+            **fields,
+        )
+
+    def request(
+        self, op: Op, payloads: Sequence[bytes] = (), **fields: Any
+    ) -> asyncio.Future[dict[str, Any]]:
+        """Ask the keeper something about this runtime. Raises `KeeperUnavailable`."""
+        link = self.parts.link()
+        if link is None:
+            raise KeeperUnavailable(detail="it is being started again")
+        return link.request(op, payloads, runtime=self.row.id, **fields)
+
+    def ask_kernel_info(self) -> None:
+        """Ask the kernel who it is; its answer shows that it lives and is heard."""
+        self._infos_sent += 1
+        self.try_post("shell", "kernel_info_request", {}, msg_id=f"info.{self._infos_sent}")
+
+    def try_post(self, *args: Any, **kwargs: Any) -> None:
+        """Post what is asked again by itself when the link or the kernel comes back."""
+        with contextlib.suppress(KeeperUnavailable):
+            self.post(*args, **kwargs)
+
+    def _connected(self, same_process: bool) -> None:
+        if not self.state.has_answered:
+            self.ask_kernel_info()
+        if same_process and (row := self.state.in_flight) is not None:
+            self.send_barrier(row)
+
+    def _answered(self, content: dict[str, Any]) -> None:
+        """Take a kernel_info_reply; once it is heard on iopub too, the runtime is alive."""
+        self.state.has_answered = True
+        self.kernel_info = content
+        if not self.state.is_heard:
+            # The subscription had not reached the kernel yet (JEP 65 tells why): ask once more.
+            self.ask_kernel_info()
+            return
+        if self.row.status == "alive":
+            return
+        self.row.status, self.row.exit, self.row.ended_ms = "alive", None, None
+        language = (content.get("language_info") or {}).get("name")
+        self.row.language = str(language) if language else self.row.language
+        self.state.idle_since_ms = now_ms()
+        if content.get("implementation") == "ipython" and self.row.origin == "launched":
+            self.try_post(
+                "shell",
+                "execute_request",
+                execute_content(pyargs.ROOMY_IOPUB, silent=True),
+                msg_id="setup.iopub",
+            )
+        self.save()
+        self.ring()
+
+    def save(self) -> None:
+        """Store and announce the runtime as it is. Raises `StoreUnavailable`."""
+        batch = Batch(now_ms())
+        self.intake.changed(batch, batch.now_ms)
+        self.parts.recorder.commit(batch)
+        self.act([])
+
+    def resume(self, info: dict[str, Any] | None) -> None:
+        """Go on after the daemon or the keeper began anew; ``info`` is the keeper's word.
+
+        It is acted on once the journal has been read to its end: what that shows as not sent is
+        dispatched again.
+        """
+        self._resumption = info or {}
+        self.ring()
+
+    async def _resume(self, info: dict[str, Any]) -> None:
+        state, self._resumption = self.state, None
+        state.posted = None
+        if state.is_starting:
+            return
+        if not info.get("alive"):
+            if self.row.status != "dead":
+                batch = Batch(now_ms())
+                effects = self.intake.end_process({"reason": "unknown"}, batch.now_ms, batch)
+                await self._commit_at_last(batch)
+                self.act(effects)
+            return
+        self.row.incarnation = info["incarnation"]
+        state.is_connected = bool(info.get("connected"))
+        if self.row.status in ("alive", "unresponsive"):
+            state.has_answered = state.is_heard = True
+        if not state.is_connected:
+            return
+        if not state.has_answered:
+            self.ask_kernel_info()
+        if (row := state.in_flight) is not None:
+            self.send_barrier(row)
+
+    def send_barrier(self, row: ExecutionRow) -> None:
+        """Send a request behind the execution: its answer proves that the shell is past it."""
+        self.try_post("shell", "kernel_info_request", {}, msg_id=barrier_id(row))
+
+    def _settle(self, row: ExecutionRow) -> None:
+        if row.id in self.state.executions and self.state.is_connected:
+            self.send_barrier(row)
+
+    def close(self) -> None:
+        """Let go of the journal's file."""
+        self.reader.close()

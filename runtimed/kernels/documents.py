@@ -1,0 +1,114 @@
+"""From rows to the documents of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runtimed.api.types import (
+    CellRef,
+    Execution,
+    Exit,
+    Gap,
+    Input,
+    Output,
+    RequestedBy,
+    Runtime,
+    RuntimeRef,
+)
+from runtimed.model.ids import short
+from runtimed.model.times import rfc3339
+
+if TYPE_CHECKING:
+    from runtimed.kernels.state import RuntimeState
+    from runtimed.store.executions import ExecutionRow
+    from runtimed.store.runtimes import RuntimeRow
+
+#: Text of one stream output that a document carries; ``execution.output`` pages through the rest.
+STREAM_CHARS = 256 * 1024
+
+
+def runtime_document(row: RuntimeRow, state: RuntimeState | None = None) -> Runtime:
+    """Return the runtime's document; ``state`` is there while it lives."""
+    return Runtime(
+        id=row.id,
+        short_id=short(row.id),
+        name=row.name,
+        kernel_name=row.kernel_name,
+        language=row.language,
+        status=row.status,  # type: ignore[arg-type]
+        activity=state.activity if state else None,  # type: ignore[arg-type]
+        last_keepalive=rfc3339(state.last_keepalive_ms if state else row.ended_ms),
+        origin=row.origin,  # type: ignore[arg-type]
+        incarnation=row.incarnation,
+        pid=row.pid,
+        ip=row.ip,
+        transport=row.transport,
+        private=row.private,
+        connection_file=row.connection_file,
+        environment=row.environment,
+        project=row.project,
+        cwd=row.cwd,
+        created_at=rfc3339(row.created_ms) or "",
+        ended_at=rfc3339(row.ended_ms),
+        exit=Exit(**row.exit) if row.exit else None,
+        rss_bytes=state.rss_bytes if state else None,
+        cpu_percent=state.cpu_percent if state else None,
+        queue_length=state.queue_length if state else 0,
+        idle_stop_s=row.idle_stop_s,
+        notices=row.notices,
+    )
+
+
+def execution_document(
+    row: ExecutionRow, runtime: RuntimeRow, outputs: list[dict[str, Any]] | None = None
+) -> Execution:
+    """Return the execution's document; ``outputs`` are folded already."""
+    cell = None
+    if row.cell_notebook is not None and row.cell_id is not None:
+        cell = CellRef(notebook=row.cell_notebook, id=row.cell_id)
+    return Execution(
+        id=row.id,
+        runtime=runtime_ref(runtime),
+        incarnation=row.incarnation,
+        code=row.code,
+        status=row.status,  # type: ignore[arg-type]
+        queued_at=rfc3339(row.queued_ms) or "",
+        execution_started=rfc3339(row.started_ms),
+        execution_end=rfc3339(row.ended_ms),
+        execution_count=row.execution_count,
+        requested_by=RequestedBy(**row.requested_by),
+        cell=cell,
+        group=row.group,
+        input=Input(**row.input) if row.input else None,
+        gap=Gap(**row.gap) if row.gap else None,
+        reason=row.progress.reason,
+        outputs=None if outputs is None else [output_document(output) for output in outputs],
+    )
+
+
+def output_document(output: dict[str, Any]) -> Output:
+    """Return a folded output as it is on the wire; a very long stream is cut, and says so."""
+    text = output.get("text")
+    if text is not None and len(text) > STREAM_CHARS:
+        output["truncated_chars"] = len(text) - STREAM_CHARS
+        output["text"] = text[:STREAM_CHARS]
+    return Output(**output)
+
+
+def execution_changes(row: ExecutionRow) -> dict[str, Any]:
+    """Return the fields of an execution that may change, as its events carry them."""
+    return {
+        "status": row.status,
+        "incarnation": row.incarnation,
+        "execution_started": rfc3339(row.started_ms),
+        "execution_end": rfc3339(row.ended_ms),
+        "execution_count": row.execution_count,
+        "input": row.input,
+        "gap": row.gap,
+        "reason": row.progress.reason,
+    }
+
+
+def runtime_ref(row: RuntimeRow) -> RuntimeRef:
+    """Return the runtime as it is nested in other documents."""
+    return RuntimeRef(id=row.id, name=row.name, kernel_name=row.kernel_name)

@@ -1,0 +1,122 @@
+"""End, restart and interrupt a kernel, and say which rung did it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Literal
+
+from runtimed.api.errors import CannotInterrupt, KeeperUnavailable
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.link import Refused
+from runtimed.model.execution import Stimulus
+from runtimed.model.ids import message_id
+from runtimed.model.times import rfc3339
+from runtimed.recorder import Batch
+from runtimed.wire.link import Op
+
+if TYPE_CHECKING:
+    from runtimed.kernels.actor import Actor
+    from runtimed.store.executions import ExecutionRow
+
+#: Seconds for a process to be gone after SIGKILL.
+KILL_S = 10.0
+
+
+async def stop(actor: Actor, grace_s: float) -> str:
+    """Ask it to shut down, then SIGTERM, then SIGKILL; return the one that worked.
+
+    Raises `KeeperUnavailable`.
+    """
+    exits = actor.exits
+    if actor.state.is_connected:
+        content = {"restart": actor.state.is_restarting}
+        with contextlib.suppress(Refused):
+            await actor.post("control", "shutdown_request", content, msg_id=f"shutdown.{now_ms()}")
+            if await _ends(actor, exits, grace_s):
+                return "shutdown_request"
+    for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, KILL_S)):
+        await _signal(actor, number)
+        if await _ends(actor, exits, seconds):
+            return number.name
+    raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")
+
+
+async def kill(actor: Actor) -> str:
+    """Kill the kernel and all processes below it, at once. Raises `KeeperUnavailable`."""
+    exits = actor.exits
+    await _signal(actor, signal.SIGKILL)
+    if not await _ends(actor, exits, KILL_S):
+        raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")
+    return "SIGKILL"
+
+
+async def _signal(actor: Actor, number: signal.Signals) -> None:
+    try:
+        await actor.request(Op.SIGNAL, signum=int(number), tree=True)
+    except Refused as refusal:
+        raise KeeperUnavailable(detail=str(refusal)) from refusal
+
+
+async def _ends(actor: Actor, exits: int, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await actor.until(lambda: actor.exits != exits or actor.row.status == "dead")
+    except TimeoutError:
+        return False
+    return True
+
+
+async def interrupt(
+    actor: Actor, row: ExecutionRow
+) -> Literal["signal", "message", "cancelled", "none"]:
+    """Interrupt this execution: running, by a signal or message; queued, by cancelling it.
+
+    Raises `CannotInterrupt` or `KeeperUnavailable`.
+    """
+    while row.id in actor.state.executions:
+        if actor.queue.cancel(row, "it was cancelled"):
+            return "cancelled"
+        _note_interrupt(actor, row)
+        how = await _deliver(actor, row)
+        if how is not None:
+            return how
+        # Sent, and not begun yet: the interrupt is for this execution and for no other.
+        before = row.progress
+        await actor.until(lambda: row.progress != before)  # noqa: B023
+    return "none"
+
+
+async def _deliver(actor: Actor, row: ExecutionRow) -> Literal["signal", "message"] | None:
+    by_message = actor.row.launch.get("interrupt_mode") == "message"
+    frames = []
+    if by_message:
+        msg_id = f"interrupt.{now_ms()}"
+        frames = actor.signer.build(
+            "interrupt_request", {}, msg_id=msg_id, date=rfc3339(now_ms()) or ""
+        )
+    try:
+        answer = await actor.request(
+            Op.INTERRUPT,
+            frames,
+            incarnation=actor.row.incarnation,
+            parent=message_id(row.id, row.progress.attempt),
+            signal=None if by_message else int(signal.SIGINT),
+        )
+    except Refused as refusal:
+        raise CannotInterrupt(runtime=actor.row.name, reason=str(refusal)) from refusal
+    if answer.get("delivered"):
+        return "message" if by_message else "signal"
+    if answer.get("reason") == "not_running":
+        return None
+    raise CannotInterrupt(runtime=actor.row.name, reason=str(answer.get("reason")))
+
+
+def _note_interrupt(actor: Actor, row: ExecutionRow) -> None:
+    """Record that what ends it now is an interrupt: not every kernel says so itself."""
+    if row.progress.interrupted:
+        return
+    batch = Batch(now_ms())
+    actor.intake.note(row, Stimulus.INTERRUPTED, batch.now_ms, batch)
+    actor.parts.recorder.commit(batch)

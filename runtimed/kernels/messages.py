@@ -1,0 +1,122 @@
+"""Jupyter messages: build and sign, verify and parse.
+
+https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DELIMITER = b"<IDS|MSG>"
+PROTOCOL_VERSION = "5.3"
+#: Headers are small; a longer one is not a header that a kernel has written.
+_PARTS = 5
+
+Frame = bytes | memoryview
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class BadMessage(ValueError):
+    """These frames are not a Jupyter message of this kernel: wrong signature, or malformed."""
+
+
+@dataclass(slots=True)
+class Message:
+    """A verified message. ``parent_id`` and ``parent_session`` name what it answers."""
+
+    msg_type: str
+    msg_id: str
+    session: str
+    parent_id: str
+    parent_session: str
+    content: dict[str, Any]
+    metadata: dict[str, Any]
+    buffers: list[Frame]
+
+
+class Signer:
+    """One kernel's key: builds what we send, verifies what it sends."""
+
+    def __init__(self, key: bytes, scheme: str, session: str) -> None:
+        """Raises `BadMessage` for a signature scheme that hashlib does not know."""
+        self.session = session
+        self._key = key
+        self._digest = scheme.removeprefix("hmac-")
+        if self._digest not in hashlib.algorithms_available:
+            raise BadMessage(f"unknown signature scheme {scheme}")
+
+    def _sign(self, frames: Sequence[Frame]) -> bytes:
+        if not self._key:
+            return b""
+        signature = hmac.new(self._key, digestmod=self._digest)
+        for frame in frames:
+            signature.update(frame)
+        return signature.hexdigest().encode()
+
+    def build(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        date: str,
+        parent: dict[str, Any] | None = None,
+    ) -> list[bytes]:
+        """Return the frames of a message of ours."""
+        header = {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "session": self.session,
+            "username": "runtimed",
+            "date": date,
+            "version": PROTOCOL_VERSION,
+        }
+        frames = [_encode(header), _encode(parent or {}), b"{}", _encode(content)]
+        return [DELIMITER, self._sign(frames), *frames]
+
+    def parse(self, frames: Sequence[Frame]) -> Message:
+        """Verify and parse what came from the kernel. Raises `BadMessage`."""
+        start = next((i for i, frame in enumerate(frames) if frame == DELIMITER), None)
+        if start is None or len(frames) < start + 1 + _PARTS:
+            raise BadMessage("no delimiter, or too few frames")
+        signature, *parts = frames[start + 1 : start + 1 + _PARTS]
+        if not hmac.compare_digest(self._sign(parts), bytes(signature)):
+            raise BadMessage("the signature does not verify")
+        try:
+            header, parent, metadata, content = (_decode(part) for part in parts)
+            return Message(
+                msg_type=str(header["msg_type"]),
+                msg_id=str(header["msg_id"]),
+                session=str(header.get("session", "")),
+                parent_id=str(parent.get("msg_id", "")),
+                parent_session=str(parent.get("session", "")),
+                content=content,
+                metadata=metadata,
+                buffers=list(frames[start + 1 + _PARTS :]),
+            )
+        except (msgspec.DecodeError, KeyError, RecursionError) as error:
+            raise BadMessage(f"malformed: {error}") from error
+
+
+def execute_content(code: str, *, silent: bool) -> dict[str, Any]:
+    """Return the content of an execute_request; a silent one leaves no trace in the kernel.
+
+    Never ``stop_on_error``: a failing execution cancels what its submitter said, and no more.
+    """
+    return {
+        "code": code,
+        "silent": silent,
+        "store_history": not silent,
+        "user_expressions": {},
+        "allow_stdin": not silent,
+        "stop_on_error": False,
+    }

@@ -1,0 +1,168 @@
+"""A runtime's queue: one execution at a time goes to the kernel, the others wait here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from runtimed.api.errors import KeeperUnavailable, NotWaitingForInput
+from runtimed.host import Step, passing
+from runtimed.kernels import pyargs
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.documents import execution_document
+from runtimed.kernels.link import Refused
+from runtimed.kernels.messages import execute_content
+from runtimed.model.ids import message_id
+from runtimed.recorder import Batch
+
+if TYPE_CHECKING:
+    from runtimed.kernels.actor import Actor
+    from runtimed.store.executions import ExecutionRow
+
+log = logging.getLogger(__name__)
+
+#: How soon a dispatch that the keeper could not make is tried again.
+RETRY_S = 1.0
+#: What ipykernel takes for the end of file (Ctrl-D on a terminal).
+EOF = "\x04"
+
+
+class Queue:
+    """The executions of one runtime that are not final. Owned by its actor, and part of it."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._state = actor.state
+        self._finals: dict[str, list[asyncio.Future[ExecutionRow]]] = {}
+
+    def submit(self, row: ExecutionRow) -> None:
+        """Queue an execution: stored first, then dispatched. Raises `StoreUnavailable`."""
+        batch = Batch(row.queued_ms)
+        batch.new.append(row)
+        document = execution_document(row, self._actor.row)
+        batch.event("execution", row.runtime_id, row.id, document, row.queued_ms)
+        self._actor.parts.recorder.commit(batch)
+        passing(Step.SUBMIT_COMMITTED)
+        self._state.executions[row.id] = row
+        self.dispatch()
+
+    def dispatch(self) -> None:
+        """Send the next execution, if the kernel is free for one of ours."""
+        state = self._state
+        if (
+            not (state.is_connected and state.has_answered)
+            or self._actor.row.status not in ("alive", "unresponsive")
+            or state.is_restarting
+            or state.foreign
+            or state.in_flight is not None
+            or self._actor.parts.link() is None
+        ):
+            return
+        row = next(iter(state.executions.values()), None)
+        if row is None:
+            return
+        passing(Step.DISPATCH_UNWRITTEN)
+        msg_id = message_id(row.id, row.progress.attempt)
+        if (row.stdin is not None or row.argv is not None) and self._actor.row.language == "python":
+            code = pyargs.setup_code(row.stdin, row.argv)
+            self._actor.post(
+                "shell",
+                "execute_request",
+                execute_content(code, silent=True),
+                msg_id=f"{msg_id}.setup",
+                send_id=f"{msg_id}.setup",
+            )
+        state.posted = row.id
+        content = execute_content(row.code, silent=False)
+        answer = self._actor.post(
+            "shell", "execute_request", content, msg_id=msg_id, send_id=msg_id
+        )
+        passing(Step.DISPATCH_WRITTEN)
+        answer.add_done_callback(lambda done: self._dispatched(row, done))
+
+    def _dispatched(self, row: ExecutionRow, answer: asyncio.Future[dict[str, Any]]) -> None:
+        if answer.cancelled() or answer.exception() is None:
+            return  # the journal has it
+        error = answer.exception()
+        log.info("%s: %s was not sent: %s", self._actor.row.id, row.id, error)
+        if isinstance(error, Refused):
+            # Nothing was sent. A lost link is different: then only the journal can tell.
+            if self._state.posted == row.id:
+                self._state.posted = None
+            asyncio.get_running_loop().call_later(RETRY_S, self._actor.ring)
+
+    def cancel(self, row: ExecutionRow, reason: str) -> bool:
+        """Cancel it if it is still queued, and say whether it was. Raises `StoreUnavailable`."""
+        if row.id not in self._state.executions or self._state.is_dispatched(row):
+            return False
+        batch = Batch(now_ms())
+        effects = self._actor.intake.cancel(row, reason, batch.now_ms, batch)
+        self._actor.parts.recorder.commit(batch)
+        self._actor.act(effects)
+        self._actor.ring()
+        return True
+
+    async def final(self, row: ExecutionRow) -> ExecutionRow:
+        """Wait until the execution is final and return it."""
+        if row.id not in self._state.executions:
+            return row
+        done: asyncio.Future[ExecutionRow] = asyncio.get_running_loop().create_future()
+        waiting = self._finals.setdefault(row.id, [])
+        waiting.append(done)
+        try:
+            return await done
+        finally:
+            waiting.remove(done)
+
+    def finished(self, row: ExecutionRow) -> None:
+        for done in self._finals.pop(row.id, []):
+            if not done.done():
+                done.set_result(row)
+        if (
+            (row.stdin is not None or row.argv is not None)
+            and self._actor.row.language == "python"
+            and self._state.is_connected
+        ):
+            msg_id = f"{message_id(row.id, row.progress.attempt)}.teardown"
+            self._actor.try_post(
+                "shell",
+                "execute_request",
+                execute_content(pyargs.teardown_code(), silent=True),
+                msg_id=msg_id,
+                send_id=msg_id,
+            )
+
+    async def answer_input(self, row: ExecutionRow, value: str) -> None:
+        """Answer an input request, once. Raises `NotWaitingForInput` or `KeeperUnavailable`."""
+        if row.input is None or row.id not in self._state.executions:
+            raise NotWaitingForInput(execution=row.id, status=row.status)
+        number = row.progress.inputs
+        send_id = f"{message_id(row.id, row.progress.attempt)}.input.{number}"
+        try:
+            await self._actor.post(
+                "stdin",
+                "input_reply",
+                {"status": "ok", "value": value},
+                msg_id=send_id,
+                send_id=send_id,
+                secret=row.input["password"],
+            )
+        except Refused as error:
+            raise KeeperUnavailable(detail=str(error)) from error
+        await self._actor.until(
+            lambda: row.progress.inputs != number or row.status != "waiting_input"
+        )
+
+    def feed(self, row: ExecutionRow, stdin: str) -> None:
+        """Answer an input request from the text that came with the execution."""
+        line, newline, row.stdin = stdin.partition("\n")
+        value = line if line or newline else EOF
+        send_id = f"{message_id(row.id, row.progress.attempt)}.input.{row.progress.inputs}"
+        self._actor.try_post(
+            "stdin",
+            "input_reply",
+            {"status": "ok", "value": value},
+            msg_id=send_id,
+            send_id=send_id,
+        )

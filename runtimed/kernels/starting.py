@@ -1,0 +1,208 @@
+"""Start a kernel, over ipc and if need be once more over tcp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from runtimed.api.errors import ApiError, KernelDidNotStart, KernelProgramMissing
+from runtimed.kernels import launch
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.diagnosis import explain_failure
+from runtimed.kernels.intake import describe_exit
+from runtimed.kernels.link import Refused
+from runtimed.recorder import Batch
+from runtimed.store import runtimes
+from runtimed.wire.link import Op, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtimed.kernels.actor import Actor
+    from runtimed.kernels.environments import Choice
+
+#: A tcp port may be taken by somebody else between our looking and the kernel's binding.
+_PORT_TRIES = 3
+_KILL_S = 5.0
+
+
+class _Failed(Exception):
+    """One attempt failed. ``is_missing``: its program does not exist, so no other will do."""
+
+    def __init__(self, detail: str, *, is_missing: bool = False) -> None:
+        super().__init__(detail)
+        self.is_missing = is_missing
+
+
+class Starting:
+    """One start of one runtime: its attempts, and what is remembered of them."""
+
+    def __init__(self, actor: Actor, choice: Choice, env: Mapping[str, str] | None) -> None:
+        """With ``env`` None the keeper's memory of the last start is used."""
+        self._actor = actor
+        self._choice = choice
+        self._env = None if env is None else launch.kernel_environment(env, choice.env)
+
+    async def run(self, timeout_s: float) -> None:
+        """Start, and return when the kernel answered and is heard.
+
+        Raises `KernelDidNotStart` or a subclass; then the runtime is dead.
+        """
+        actor = self._actor
+        actor.state.is_starting = True
+        try:
+            await self._attempts(timeout_s)
+        except _Failed as failure:
+            error = await self._explain(failure)
+            await self._give_up(error)
+            raise error from failure
+        except ApiError as error:
+            await self._give_up(error)
+            raise
+        finally:
+            actor.state.is_starting = False
+            actor.ring()
+
+    async def _attempts(self, timeout_s: float) -> None:
+        choice, store = self._choice, self._actor.parts.recorder.store
+        spec, version = self._spec_version()
+        prefix = launch.ipc_prefix(self._actor.row.id)
+        if prefix is None:
+            self._notice("its ipc path would be too long, so it listens on tcp")
+        remembered = spec is not None and store.read(runtimes.needs_tcp, spec, version)
+        if prefix is not None and not choice.begins_with_tcp and not remembered:
+            try:
+                silence_s = min(timeout_s, self._actor.parts.config.ipc_silence_s)
+                await self._attempt(launch.ipc_address(prefix, choice.kernel_name), silence_s)
+                return
+            except _Failed as failure:
+                if failure.is_missing:
+                    raise
+                first = failure
+            try:
+                await self._over_tcp(timeout_s)
+            except _Failed as failure:
+                raise first from failure
+            if spec is not None:
+                store.write(runtimes.note_tcp, spec, version, now_ms())
+            return
+        await self._over_tcp(timeout_s)
+
+    def _spec_version(self) -> tuple[str | None, str]:
+        choice = self._choice
+        return choice.resource_dir, f"{choice.spec_mtime_ns} {choice.argv[0]}"
+
+    async def _over_tcp(self, timeout_s: float) -> None:
+        for _ in range(_PORT_TRIES - 1):
+            address = launch.tcp_address(self._choice.kernel_name)
+            with contextlib.suppress(_PortTaken):
+                await self._attempt(address, timeout_s)
+                return
+        await self._attempt(launch.tcp_address(self._choice.kernel_name), timeout_s)
+
+    async def _attempt(self, address: dict[str, object], timeout_s: float) -> None:
+        actor, choice = self._actor, self._choice
+        row = actor.row
+        launch.write_connection_file(row.connection_file, address)
+        actor.new_key()
+        row.transport, row.ip = str(address["transport"]), str(address["ip"])
+        row.private = row.transport == "ipc" or "curve_publickey" in address
+        if not row.private:
+            self._notice("its sockets are readable by other local users")
+        actor.save()
+        await spawn(actor, choice.argv, self._env)
+        exits = actor.exits
+        try:
+            async with asyncio.timeout(timeout_s):
+                await actor.until(lambda: row.status == "alive" or actor.exits != exits)
+        except TimeoutError:
+            await kill(actor)
+            raise _Failed(f"it did not answer within {timeout_s:g} s") from None
+        if row.status != "alive":
+            reason = describe_exit(row.exit or {})
+            if row.transport == "tcp" and "in use" in self._stderr():
+                raise _PortTaken(reason)
+            raise _Failed(f"{reason} before it answered")
+
+    def _notice(self, text: str) -> None:
+        if text not in self._actor.row.notices:
+            self._actor.row.notices.append(text)
+
+    def _stderr(self) -> str:
+        return launch.stderr_tail(stderr_path(self._actor))
+
+    async def _explain(self, failure: _Failed) -> KernelDidNotStart:
+        stderr, name = self._stderr(), self._choice.kernel_name
+        if failure.is_missing:
+            return KernelProgramMissing(kernel=name, detail=str(failure), stderr="")
+        why = await explain_failure(self._choice, stderr, self._env or dict(os.environ))
+        return why or KernelDidNotStart(kernel=name, detail=str(failure), stderr=stderr)
+
+    async def _give_up(self, error: ApiError) -> None:
+        """End the runtime; what was queued on it is cancelled."""
+        actor = self._actor
+        actor.state.is_starting = False
+        if actor.row.status == "dead":
+            return
+        batch = Batch(now_ms())
+        effects = actor.intake.end_process(
+            actor.row.exit or {"reason": "not_started"}, batch.now_ms, batch, reason=str(error)
+        )
+        actor.parts.recorder.commit(batch)
+        actor.act(effects)
+
+
+class _PortTaken(_Failed):
+    """Another process was quicker to bind one of the ports."""
+
+
+def stderr_path(actor: Actor) -> str:
+    """Return the file of what the kernel itself writes to stderr."""
+    return os.path.join(actor.parts.state.kernels, f"{actor.row.id}.err")
+
+
+def stdout_path(actor: Actor) -> str:
+    """Return the file of what the kernel itself writes to stdout."""
+    return os.path.join(actor.parts.state.kernels, f"{actor.row.id}.out")
+
+
+async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) -> None:
+    """Have the keeper start the kernel's process. Raises `_Failed` or `KeeperUnavailable`."""
+    row = actor.row
+    with contextlib.suppress(FileNotFoundError):
+        # The tail that explains a failure is that of this start.
+        os.truncate(stderr_path(actor), 0)
+    info = launch.read_connection_file(row.connection_file)
+    launch.remove_ipc_sockets(info)
+    filled = [part.replace("{connection_file}", row.connection_file) for part in argv]
+    try:
+        await actor.request(
+            Op.SPAWN,
+            argv=filled,
+            cwd=row.cwd,
+            env=env,
+            connection_file=row.connection_file,
+            stdout=stdout_path(actor),
+            stderr=stderr_path(actor),
+        )
+    except Refused as refusal:
+        if refusal.code == Refusal.SPAWN_FAILED:
+            raise _Failed(str(refusal), is_missing=True) from refusal
+        if refusal.code == Refusal.NO_ENVIRONMENT:
+            raise NoEnvironment from refusal
+        raise _Failed(str(refusal)) from refusal
+
+
+class NoEnvironment(Exception):
+    """Nobody remembers the environment that the kernel was started with."""
+
+
+async def kill(actor: Actor) -> None:
+    """Kill the process tree and wait until it is gone."""
+    exits = actor.exits
+    answer = await actor.request(Op.SIGNAL, signum=9, tree=True)
+    if answer.get("delivered"):
+        async with asyncio.timeout(_KILL_S):
+            await actor.until(lambda: actor.exits != exits)

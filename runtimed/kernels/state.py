@@ -1,0 +1,64 @@
+"""What is known of one living runtime, between its journal and its documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtimed.store.executions import ExecutionRow
+    from runtimed.store.runtimes import RuntimeRow
+
+
+@dataclass(slots=True)
+class RuntimeState:
+    """Owned by the runtime's actor; changed only by the actor and its intake.
+
+    ``executions`` are those that are not final, oldest first. ``foreign`` holds the msg_ids of
+    other clients' executions that run now. ``has_answered`` is set by the first
+    kernel_info_reply of this process, ``is_heard`` by the first message on iopub.
+    ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
+    runtime. ``posted`` is the execution that the keeper was asked to send, from then until the
+    journal says that it did.
+    """
+
+    row: RuntimeRow
+    executions: dict[str, ExecutionRow] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+    is_connected: bool = False
+    has_answered: bool = False
+    is_heard: bool = False
+    is_starting: bool = False
+    is_restarting: bool = False
+    posted: str | None = None
+    last_keepalive_ms: int | None = None
+    idle_since_ms: int | None = None
+    bad_messages: int = 0
+    rss_bytes: int | None = None
+    cpu_percent: float | None = None
+
+    @property
+    def in_flight(self) -> ExecutionRow | None:
+        """The execution that the kernel has, or may have; one at a time."""
+        for execution in self.executions.values():
+            if self.is_dispatched(execution):
+                return execution
+        return None
+
+    def is_dispatched(self, execution: ExecutionRow) -> bool:
+        """Whether the kernel may have it, or is about to."""
+        return execution.progress.is_dispatched or execution.id == self.posted
+
+    @property
+    def queue_length(self) -> int:
+        return sum(not self.is_dispatched(e) for e in self.executions.values())
+
+    @property
+    def activity(self) -> str | None:
+        """idle, busy or waiting_input; None while it does not live."""
+        if self.row.status in ("starting", "dead"):
+            return None
+        current = self.in_flight
+        if current is None:
+            return "busy" if self.foreign else "idle"
+        return "waiting_input" if current.status == "waiting_input" else "busy"

@@ -1,0 +1,113 @@
+"""What is looked at from time to time: silent kernels, idle ones, and the journals' size."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
+from runtimed.kernels import ending
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.link import Refused
+from runtimed.wire.link import Op
+
+if TYPE_CHECKING:
+    from runtimed.kernels.actor import Actor
+    from runtimed.kernels.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+async def watch(supervisor: Supervisor) -> None:
+    """Look at every living runtime once an interval, until cancelled."""
+    interval_s = supervisor.parts.config.probe_interval_s
+    while True:
+        await asyncio.sleep(interval_s)
+        async with asyncio.TaskGroup() as looks:
+            for actor in list(supervisor.actors.values()):
+                if actor.row.status in ("alive", "unresponsive"):
+                    looks.create_task(look(actor), name=f"look {actor.row.id}")
+
+
+async def look(actor: Actor) -> None:
+    """Stop the runtime if it has been idle for as long as it may; else see whether it lives."""
+    state, config = actor.state, actor.parts.config
+    try:
+        if _is_idle_too_long(actor):
+            log.info("%s was idle for %s s and is stopped", actor.row.id, actor.row.idle_stop_s)
+            await ending.stop(actor, grace_s=5.0)
+            return
+        heard_ms = state.last_keepalive_ms or 0
+        is_silent = now_ms() - heard_ms > config.probe_interval_s * 1000
+        if is_silent or actor.row.status == "unresponsive":
+            await probe(actor)
+        measure(actor)
+    except (KeeperUnavailable, StoreUnavailable, Refused) as error:
+        log.info("%s: %s", actor.row.id, error)
+
+
+def _is_idle_too_long(actor: Actor) -> bool:
+    state, limit_s = actor.state, actor.row.idle_stop_s
+    if limit_s is None or state.executions or state.foreign or state.idle_since_ms is None:
+        return False
+    return now_ms() - state.idle_since_ms > limit_s * 1000
+
+
+async def probe(actor: Actor) -> None:
+    """Ask the heartbeat. Silence means unresponsive, unless the kernel is at work.
+
+    Some kernels have one thread for everything: busy looks like hung there, so only the state of
+    the process (stopped) or the silence of an idle kernel is held against it.
+    """
+    timeout_ms = int(actor.parts.config.probe_timeout_s * 1000)
+    answer = await actor.request(Op.PROBE, timeout_ms=timeout_ms)
+    if actor.row.status not in ("alive", "unresponsive"):
+        return
+    if answer.get("heartbeat"):
+        actor.state.last_keepalive_ms = now_ms()
+        _note(actor, "alive")
+    elif answer.get("state") == "T" or actor.state.activity == "idle":
+        _note(actor, "unresponsive")
+
+
+def _note(actor: Actor, status: str) -> None:
+    if actor.row.status != status:
+        actor.row.status = status
+        actor.save()
+        actor.ring()
+
+
+def measure(actor: Actor) -> None:
+    """Note the memory and CPU use of the kernel's process."""
+    import psutil
+
+    pid = actor.row.pid
+    if pid is None:
+        return
+    try:
+        process = actor.process
+        if process is None or process.pid != pid:
+            process = actor.process = psutil.Process(pid)
+        with process.oneshot():
+            actor.state.rss_bytes = process.memory_info().rss
+            actor.state.cpu_percent = process.cpu_percent()
+    except psutil.Error:
+        actor.state.rss_bytes = actor.state.cpu_percent = None
+
+
+async def checkpoint(supervisor: Supervisor) -> None:
+    """Move what was written into the database, and drop the journals that it came from.
+
+    A journal's closed segments go only when what was taken in from them has reached the disk.
+    """
+    recorder = supervisor.parts.recorder
+    while True:
+        await recorder.has_grown.wait()
+        recorder.has_grown.clear()
+        offsets = supervisor.journal_offsets()
+        try:
+            if await asyncio.to_thread(recorder.store.checkpoint):
+                supervisor.drop_journals(offsets)
+        except (StoreUnavailable, OSError) as error:
+            log.error("checkpoint: %s", error)

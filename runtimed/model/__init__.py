@@ -1,0 +1,1 @@
+"""What runtimes, executions and outputs are: pure, without I/O and without a clock."""

@@ -1,0 +1,163 @@
+"""The life of one execution, as a table: what is observed decides, and nothing else.
+
+::
+
+    queued ──started──► running ◄──input_requested / input_answered──► waiting_input
+       │                   │
+       └── cancel          └── reply and idle, in any order ──► done · error · interrupted
+    any ── kernel_ended ──► kernel_died (it ran) · lost (it may have) · cancelled (it did not)
+
+It is final when the execute_reply *and* the idle status of its message were seen
+(https://jupyter-client.readthedocs.io/en/stable/messaging.html#request-reply). A barrier is the
+proof that the kernel's shell has gone past it: a later request on the same channel was answered.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from runtimed.api.types import FINAL
+
+
+class Stimulus(enum.StrEnum):
+    """What can be observed of, or asked for, one execution."""
+
+    SENT = "sent"
+    UNSENT = "unsent"
+    STARTED = "started"
+    ERROR_SHOWN = "error_shown"
+    INPUT_REQUESTED = "input_requested"
+    INPUT_ANSWERED = "input_answered"
+    INTERRUPTED = "interrupted"
+    REPLIED = "replied"
+    IDLED = "idled"
+    BARRIER = "barrier"
+    CANCEL = "cancel"
+    KERNEL_ENDED = "kernel_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an execution has come. ``reply`` is the reply's status, ``ename`` its error.
+
+    ``inputs`` counts its input requests, so that each is answered once.
+    """
+
+    status: str = "queued"
+    attempt: int = 1
+    sent: bool = False
+    reply: str | None = None
+    ename: str | None = None
+    idle: bool = False
+    error_shown: bool = False
+    interrupted: bool = False
+    inputs: int = 0
+    reason: str | None = None
+    gap: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_dispatched(self) -> bool:
+        """Whether the kernel may have it: it can be interrupted, but no longer cancelled."""
+        return self.sent or self.status in ("running", "waiting_input")
+
+
+def advance(
+    progress: Progress,
+    stimulus: Stimulus,
+    *,
+    detail: str | None = None,
+    ename: str | None = None,
+    carry_over: bool = False,
+) -> Progress:
+    """Return the progress after the stimulus; a final one never changes.
+
+    ``detail`` is the reply's status for REPLIED, and the reason for CANCEL, KERNEL_ENDED and
+    BARRIER.
+    """
+    if progress.is_final:
+        return progress
+    match stimulus:
+        case Stimulus.SENT:
+            return replace(progress, sent=True)
+        case Stimulus.UNSENT:
+            return replace(progress, sent=False)
+        case Stimulus.STARTED:
+            return replace(progress, status="running") if progress.status == "queued" else progress
+        case Stimulus.ERROR_SHOWN:
+            return replace(progress, error_shown=True, ename=ename or progress.ename)
+        case Stimulus.INPUT_REQUESTED:
+            return replace(progress, status="waiting_input", inputs=progress.inputs + 1)
+        case Stimulus.INPUT_ANSWERED:
+            return replace(progress, status="running")
+        case Stimulus.INTERRUPTED:
+            return replace(progress, interrupted=True)
+        case Stimulus.REPLIED:
+            return _replied(progress, detail or "ok", ename)
+        case Stimulus.IDLED:
+            return _settled(replace(progress, idle=True))
+        case Stimulus.BARRIER:
+            return _passed(progress, detail)
+        case Stimulus.CANCEL:
+            if progress.is_dispatched:
+                return progress
+            return replace(progress, status="cancelled", reason=detail)
+        case Stimulus.KERNEL_ENDED:
+            return _bereaved(progress, detail, carry_over)
+
+
+def _replied(progress: Progress, reply: str, ename: str | None) -> Progress:
+    """Take the reply in; ``aborted`` before a start means that it was never executed.
+
+    Another client's failing cell makes the kernel abort what waits behind it. It is dispatched
+    again, under a new attempt.
+    """
+    if reply in ("aborted", "abort") and progress.status == "queued" and not progress.interrupted:
+        return replace(progress, sent=False, idle=False, attempt=progress.attempt + 1)
+    return _settled(replace(progress, reply=reply, ename=ename or progress.ename))
+
+
+def _settled(progress: Progress) -> Progress:
+    if progress.reply is None or not progress.idle:
+        return progress
+    return replace(progress, status=_outcome(progress))
+
+
+def _outcome(progress: Progress) -> str:
+    failed = progress.reply != "ok" if progress.reply is not None else progress.error_shown
+    if not failed:
+        return "done"
+    if progress.interrupted or progress.ename == "KeyboardInterrupt":
+        return "interrupted"
+    return "error"
+
+
+def _passed(progress: Progress, reason: str | None) -> Progress:
+    """The kernel went past it: what has not been seen by now will never come."""
+    if progress.reply is not None:
+        return replace(progress, status=_outcome(progress), gap="idle")
+    if progress.idle:
+        return replace(progress, status=_outcome(progress), gap="reply")
+    if not progress.is_dispatched:
+        return progress
+    return replace(progress, status="lost", gap="reply", reason=reason)
+
+
+def _bereaved(progress: Progress, reason: str | None, carry_over: bool) -> Progress:
+    if progress.status != "queued":
+        if progress.reply is not None:
+            return replace(progress, status=_outcome(progress), gap="idle")
+        return replace(progress, status="kernel_died", reason=reason)
+    if progress.sent:
+        return replace(
+            progress,
+            status="lost",
+            reason=f"{reason}; it was sent, and not seen to begin",
+        )
+    if carry_over:
+        return progress
+    return replace(progress, status="cancelled", reason=reason)

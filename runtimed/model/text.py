@@ -1,0 +1,32 @@
+"""Outputs as text, for people and pipes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PREFERRED = ("text/plain", "text/markdown", "text/html", "application/json")
+
+
+def output_text(output: dict[str, Any], mime: str | None = None) -> str:
+    """Return one folded output as text; ``mime`` is preferred where it has it."""
+    kind = output["output_type"]
+    if kind == "stream":
+        return str(output["text"])
+    if kind == "error":
+        traceback = output.get("traceback") or []
+        return "\n".join(traceback) or f"{output.get('ename')}: {output.get('evalue')}"
+    data: dict[str, Any] = output.get("data") or {}
+    for name in (mime, *_PREFERRED):
+        if name is not None and isinstance(value := data.get(name), str):
+            return value
+    return " ".join(f"<{name}>" for name in data) or "<nothing>"
+
+
+def output_lines(outputs: list[dict[str, Any]], mime: str | None = None) -> list[str]:
+    """Return the outputs as lines without their ends; each output begins a line of its own."""
+    lines: list[str] = []
+    for output in outputs:
+        text = output_text(output, mime)
+        if text:
+            lines += text.removesuffix("\n").split("\n")
+    return lines

@@ -1,0 +1,148 @@
+"""Where things are: the socket, the state directory and what lies in it.
+
+Imported by ``runt`` on every call, so it imports next to nothing (dataclasses and tempfile would
+take longer than an evaluation); platformdirs is loaded when the state directory is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+#: Bytes that fit into ``sun_path`` besides the final NUL (unix(7), and macOS's sys/un.h).
+SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
+
+
+class UnsafePath(OSError):
+    """A directory or socket that is not safely ours; it is refused, never repaired."""
+
+
+def socket_path() -> str:
+    """Return the daemon's socket path, whether or not it exists.
+
+    ``RUNTIMED_SOCKET``, else ``$XDG_RUNTIME_DIR/runtimed/runtimed.sock``, else under
+    ``/run/user/<uid>`` if that is ours, else in a directory of our own under the system's
+    temporary directory.
+    """
+    if given := os.environ.get("RUNTIMED_SOCKET"):
+        return os.path.abspath(given)
+    return os.path.join(runtime_dir(), "runtimed.sock")
+
+
+def runtime_dir() -> str:
+    """Return the directory of the default socket; nothing is created."""
+    uid = os.getuid()
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}"):
+        if base and os.path.isabs(base) and _is_ours(base, uid):
+            return os.path.join(base, "runtimed")
+    import tempfile
+
+    return os.path.join(tempfile.gettempdir(), f"runtimed-{uid}")
+
+
+def _is_ours(directory: str, uid: int) -> bool:
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid
+
+
+def check_socket_path(path: str) -> None:
+    """Raise `UnsafePath` if the path does not fit into a Unix socket address."""
+    length = len(os.fsencode(path))
+    if length > SOCKET_PATH_BYTES:
+        raise UnsafePath(
+            f"socket path is {length} bytes, at most {SOCKET_PATH_BYTES} fit: {path} "
+            "(set RUNTIMED_SOCKET or RUNTIMED_STATE_DIR to a shorter one)"
+        )
+
+
+def private_dir(directory: str) -> str:
+    """Create the directory 0700, or verify that it is a real one, ours and closed to others.
+
+    Raises `UnsafePath` otherwise. An existing directory is never chmod-ed into shape: who can
+    write into it can replace a socket in it.
+    """
+    os.makedirs(os.path.dirname(directory) or ".", mode=0o700, exist_ok=True)
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        pass
+    found = os.lstat(directory)
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafePath(f"{directory} is not a directory")
+    if found.st_uid != os.getuid():
+        raise UnsafePath(f"{directory} belongs to uid {found.st_uid}, not to us")
+    if found.st_mode & 0o077:
+        raise UnsafePath(
+            f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700 "
+            f"(chmod 700 {directory}, if it is yours)"
+        )
+    return directory
+
+
+def state_dir() -> str:
+    """Return the state directory: ``RUNTIMED_STATE_DIR``, else platformdirs' user state."""
+    if given := os.environ.get("RUNTIMED_STATE_DIR"):
+        return os.path.abspath(given)
+    import platformdirs
+
+    return platformdirs.user_state_dir("runtimed", appauthor=False)
+
+
+class State:
+    """The files of one state directory. Owned by one daemon and one keeper, by flock."""
+
+    __slots__ = ("dir",)
+
+    def __init__(self, dir: str) -> None:
+        self.dir = dir
+
+    @property
+    def database(self) -> str:
+        return os.path.join(self.dir, "runtimed.db")
+
+    @property
+    def blobs(self) -> str:
+        return os.path.join(self.dir, "blobs")
+
+    @property
+    def journals(self) -> str:
+        return os.path.join(self.dir, "journal")
+
+    def journal(self, runtime_id: str) -> str:
+        return os.path.join(self.journals, runtime_id)
+
+    @property
+    def kernels(self) -> str:
+        """Directory of the kernels' own stdout and stderr."""
+        return os.path.join(self.dir, "kernels")
+
+    @property
+    def daemon_lock(self) -> str:
+        return os.path.join(self.dir, "daemon.lock")
+
+    @property
+    def daemon_log(self) -> str:
+        return os.path.join(self.dir, "runtimed.log")
+
+    @property
+    def keeper_lock(self) -> str:
+        return os.path.join(self.dir, "keeper.lock")
+
+    @property
+    def keeper_log(self) -> str:
+        return os.path.join(self.dir, "keeper.log")
+
+    @property
+    def keeper_socket(self) -> str:
+        return os.path.join(self.dir, "keeper.sock")
+
+    def create(self) -> State:
+        """Create what is missing, all 0700; raises `UnsafePath` or `OSError`."""
+        private_dir(self.dir)
+        for directory in (self.blobs, self.journals, self.kernels):
+            private_dir(directory)
+        return self

@@ -1,0 +1,289 @@
+"""One client that speaks JSON-RPC lines: requests in, answers and events out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from runtimed.api.errors import RequestTooLarge, ShuttingDown
+from runtimed.server.farewell import Farewell
+from runtimed.service.binding import Caller, EventStream
+from runtimed.wire import jsonrpc
+from runtimed.wire.framing import LineSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runtimed.server.hall import Hall
+
+log = logging.getLogger(__name__)
+
+
+#: A longer line gets its end in a write of its own, rather than being copied to append it.
+_COPIED_BYTES = 65_536
+
+
+@dataclass(slots=True)
+class _Reply:
+    """The line that answers a message, while its members are being worked on."""
+
+    is_batch: bool
+    missing: int
+    #: By place in the message; notifications have none.
+    answers: dict[int, bytes] = field(default_factory=dict)
+    #: Subscriptions whose events follow after this line.
+    streams: list[EventStream] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True)
+class _Slot:
+    """The place of one answer in its reply."""
+
+    reply: _Reply
+    place: int
+
+
+class JsonRpcConnection(asyncio.Protocol):
+    """Start requests in the order in which they came, answer each when it is done.
+
+    After the end of its input a peer still gets all answers and events; it has gone when it
+    closes wholly, or resets. Then its waiting calls are cancelled, and nothing else.
+    """
+
+    def __init__(self, hall: Hall, uid: int, pid: int | None) -> None:
+        self.client = "unknown"
+        self._hall = hall
+        self._caller = Caller(uid, pid, self)
+        self._splitter = LineSplitter(hall.limits.line_bytes)
+        self._pending: deque[tuple[jsonrpc.Request | jsonrpc.Refused, _Slot]] = deque()
+        self._in_flight: dict[asyncio.Task[None], tuple[jsonrpc.Request, _Slot]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._streams: dict[str, asyncio.Task[None]] = {}
+        self._writable = asyncio.Event()
+        self._writable.set()
+        #: Nothing more is taken from the peer; it may still be sending where it has not ended.
+        self._input_ended = False
+        self._peer_has_ended = False
+        self._has_gone = False
+
+    @classmethod
+    def take_over(
+        cls, transport: asyncio.Transport, hall: Hall, uid: int, pid: int | None, begin: bytes
+    ) -> None:
+        """Put a connection in the place of the transport's protocol, with what was read."""
+        connection = cls(hall, uid, pid)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        connection.data_received(begin)
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._fd: int = transport.get_extra_info("socket").fileno()
+        self._transport.set_write_buffer_limits(high=self._hall.limits.event_bytes)
+        self._hall.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        for line in self._splitter.feed(data):
+            self._take(line)
+        if self._splitter.overflowed and not self._input_ended:
+            limit = self._hall.limits.line_bytes
+            error = RequestTooLarge(detail=f"a line has at most {limit} bytes")
+            self._input_ended = True
+            refused = jsonrpc.Refused(error, jsonrpc.NULL_ID)
+            self._pending.append((refused, _Slot(_Reply(False, 1), 0)))
+        self._start_pending()
+
+    def eof_received(self) -> bool:
+        self._input_ended = self._peer_has_ended = True
+        self._take(self._splitter.finish())
+        self._hall.hangups.watch(self._fd, self._transport.abort)
+        self._start_pending()
+        return True
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_gone = True
+        self._input_ended = True
+        self._hall.leave(self._transport)
+        self._hall.hangups.forget(self._fd)
+        for task in (*self._waiting, *self._streams.values()):
+            task.cancel()
+        if not self._in_flight:
+            self._hall.connections.discard(self)
+
+    # What handlers ask (binding.Connection).
+
+    def follow(self, stream: EventStream) -> None:
+        work = self._in_flight.get(_current_task())
+        if work is None:
+            stream.close()
+        else:
+            work[1].reply.streams.append(stream)
+
+    def unfollow(self, subscription: str) -> bool:
+        task = self._streams.pop(subscription, None)
+        return task is not None and task.cancel()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        task = _current_task()
+        if self._has_gone or self._hall.is_stopping:
+            self._cut(task)
+        self._waiting.add(task)
+        try:
+            yield
+        finally:
+            self._waiting.discard(task)
+
+    # What the server asks.
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """The requests that are being worked on."""
+        return set(self._in_flight)
+
+    def stop(self) -> None:
+        """Take no more requests, end waits and subscriptions, close when the rest is answered."""
+        self._input_ended = True
+        for task in list(self._waiting):
+            self._cut(task)
+        for task in self._streams.values():
+            task.cancel()
+        self._start_pending()
+
+    def cut(self) -> None:
+        """Answer everything in flight with `ShuttingDown`."""
+        for task in list(self._in_flight):
+            self._cut(task)
+
+    # From a line to tasks.
+
+    def _take(self, line: bytes) -> None:
+        message = jsonrpc.decode(line, self._hall.limits.batch)
+        if message is not None:
+            reply = _Reply(message.is_batch, len(message.members))
+            self._pending.extend(
+                (member, _Slot(reply, place)) for place, member in enumerate(message.members)
+            )
+
+    def _start_pending(self) -> None:
+        """Start what there is room for. Reading goes on when nothing is left waiting."""
+        while self._pending and len(self._in_flight) < self._hall.limits.in_flight:
+            member, slot = self._pending.popleft()
+            if isinstance(member, jsonrpc.Refused):
+                self._answer(slot, jsonrpc.encode_error(member.id, member.error))
+            elif self._hall.is_stopping:
+                self._answer(slot, _shutting_down(member))
+            else:
+                name = f"rpc {member.method[:50]}"
+                task = self._hall.tasks.create_task(self._run(member, slot), name=name)
+                self._in_flight[task] = (member, slot)
+        if self._pending:
+            self._transport.pause_reading()
+        elif self._input_ended:
+            self._close_if_done()
+        else:
+            self._transport.resume_reading()
+
+    async def _run(self, request: jsonrpc.Request, slot: _Slot) -> None:
+        task = _current_task()
+        try:
+            answer = await self._hall.dispatcher.handle(request, self._caller)
+            if task in self._in_flight:
+                self._answer(slot, answer)
+        finally:
+            self._in_flight.pop(task, None)
+            self._start_pending()
+
+    def _cut(self, task: asyncio.Task[None]) -> None:
+        """Cancel a request; who is still there is told that the service stops."""
+        self._waiting.discard(task)
+        if task in self._in_flight and not self._has_gone:
+            request, slot = self._in_flight.pop(task)
+            self._answer(slot, _shutting_down(request))
+        task.cancel()
+
+    # From answers and events to bytes.
+
+    def _answer(self, slot: _Slot, answer: bytes | None) -> None:
+        """Put an answer into its place; write the line when that was the last one missing."""
+        reply = slot.reply
+        reply.missing -= 1
+        if answer is not None:
+            reply.answers[slot.place] = answer
+        if reply.missing:
+            return
+        answers = [reply.answers[place] for place in sorted(reply.answers)]
+        if answers:
+            self._write(jsonrpc.encode_batch(answers) if reply.is_batch else answers[0])
+        for stream in reply.streams:
+            self._start_stream(stream)
+
+    def _write(self, line: bytes) -> None:
+        if self._has_gone or self._transport.is_closing():
+            return
+        unread_bytes = self._transport.get_write_buffer_size()
+        if unread_bytes > self._hall.limits.unread_bytes:
+            log.warning("a client does not read its answers, %d bytes wait: closed", unread_bytes)
+            self._transport.abort()
+            return
+        if len(line) < _COPIED_BYTES:
+            self._transport.write(line + b"\n")
+        else:
+            self._transport.write(line)
+            self._transport.write(b"\n")
+
+    def _start_stream(self, stream: EventStream) -> None:
+        if self._has_gone or self._hall.is_stopping:
+            stream.close()
+            return
+        name = f"subscription {stream.id}"
+        self._streams[stream.id] = self._hall.tasks.create_task(self._stream(stream), name=name)
+
+    async def _stream(self, stream: EventStream) -> None:
+        """Write events as the peer reads them. Waiting here is what makes the hub's queue fill."""
+        try:
+            async for events in stream:
+                await self._writable.wait()
+                lines = [jsonrpc.encode_notification("event", event) for event in events]
+                self._write(b"\n".join(lines))
+        except Exception:  # the root of a subscription's task
+            log.exception("subscription %s failed", stream.id)
+        finally:
+            stream.close()
+            self._streams.pop(stream.id, None)
+            self._close_if_done()
+
+    # Ends.
+
+    def _close_if_done(self) -> None:
+        if self._in_flight or self._pending:
+            return
+        if self._has_gone:
+            self._hall.connections.discard(self)
+        elif self._input_ended and not self._streams:
+            self._hall.connections.discard(self)
+            self._hall.hangups.forget(self._fd)
+            Farewell.take_over(
+                self._transport, self._hall, b"", peer_has_ended=self._peer_has_ended
+            )
+
+
+def _current_task() -> asyncio.Task[None]:
+    """Return the running task: connections and handlers are called within one."""
+    return cast("asyncio.Task[None]", asyncio.current_task())
+
+
+def _shutting_down(request: jsonrpc.Request) -> bytes | None:
+    return None if request.id is None else jsonrpc.encode_error(request.id, ShuttingDown())

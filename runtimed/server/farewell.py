@@ -1,0 +1,50 @@
+"""Say one last thing to a peer, and let it finish its own sentence."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtimed.server.hall import Hall
+
+#: Seconds that a peer has to hang up after the last words.
+LINGER_S = 5.0
+
+
+class Farewell(asyncio.Protocol):
+    """Write the last words, end our half, and drop what the peer still sends until it ends.
+
+    A socket that is closed with unread input resets the connection: a peer that is still sending
+    would get EPIPE in the place of the words.
+    """
+
+    def __init__(self, transport: asyncio.Transport, hall: Hall) -> None:
+        self._transport = transport
+        self._hall = hall
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def take_over(
+        cls, transport: asyncio.Transport, hall: Hall, words: bytes, *, peer_has_ended: bool
+    ) -> None:
+        """Put a farewell in the place of the transport's protocol."""
+        farewell = cls(transport, hall)
+        transport.set_protocol(farewell)
+        transport.write(words)
+        if peer_has_ended or hall.is_stopping:
+            transport.close()
+        else:
+            farewell.linger()
+
+    def linger(self) -> None:
+        """Wait for the peer's end, which closes the transport; not for ever."""
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(LINGER_S, self._transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._hall.leave(self._transport)

@@ -1,0 +1,70 @@
+"""What all connections of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runtimed.wire.framing import MAX_LINE_BYTES
+from runtimed.wire.jsonrpc import MAX_BATCH
+
+if TYPE_CHECKING:
+    from runtimed.server.connection import JsonRpcConnection
+    from runtimed.server.dispatch import Dispatcher
+    from runtimed.server.hangup import HangupWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one connection."""
+
+    line_bytes: int = MAX_LINE_BYTES
+    #: Members of a batch.
+    batch: int = MAX_BATCH
+    #: Requests at a time; further ones wait, and nothing more is read.
+    in_flight: int = 256
+    #: Answers that a peer has not read; with one more it is hung up on.
+    unread_bytes: int = 64 * 1024 * 1024
+    #: Past so many unread bytes no events are written; a subscription may then end as lagged.
+    event_bytes: int = 1024 * 1024
+
+
+class Hall:
+    """Owned by the server; connections enter and leave by themselves."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, tasks: asyncio.TaskGroup, hangups: HangupWatch, limits: Limits
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.tasks = tasks
+        self.hangups = hangups
+        self.limits = limits
+        self.is_stopping = False
+        #: Connections that speak JSON-RPC, until they are lost or handed to a farewell.
+        self.connections: set[JsonRpcConnection] = set()
+        self._transports: set[asyncio.Transport] = set()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    def enter(self, transport: asyncio.Transport) -> None:
+        self._transports.add(transport)
+        self._is_empty.clear()
+
+    def leave(self, transport: asyncio.Transport) -> None:
+        """Take note of a connection that is lost. Called by whatever protocol it ends with."""
+        self._transports.discard(transport)
+        if not self._transports:
+            self._is_empty.set()
+
+    async def empty(self, grace_s: float) -> None:
+        """Close everything: what can be written in time is, the rest is cut off."""
+        for transport in self._transports:
+            transport.close()
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            for transport in self._transports:
+                transport.abort()
+            await self._is_empty.wait()

@@ -1,0 +1,1 @@
+"""Use cases: one handler a call. No sockets, no JSON."""

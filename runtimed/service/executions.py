@@ -1,0 +1,225 @@
+"""Handlers of the calls on executions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ulid import ULID
+
+from runtimed.api.errors import (
+    ExecutionConflict,
+    ExecutionNotFound,
+    InvalidParams,
+    NotWaitingForInput,
+)
+from runtimed.api.executions import (
+    ExecutionCancel,
+    ExecutionEval,
+    ExecutionGet,
+    ExecutionInput,
+    ExecutionInterrupt,
+    ExecutionList,
+    ExecutionOutput,
+    ExecutionSubmit,
+    ExecutionWait,
+)
+from runtimed.api.types import Execution, Interrupted, Nothing, OutputPage
+from runtimed.kernels import ending
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.environments import Wish
+from runtimed.kernels.queue import EOF
+from runtimed.model.ids import is_ulid
+from runtimed.model.outputs import fold
+from runtimed.model.text import output_lines
+from runtimed.service.binding import Caller, serves
+from runtimed.service.references import find_execution, find_runtime
+from runtimed.service.runtimes import living
+from runtimed.service.views import execution_view
+from runtimed.store import events, executions
+from runtimed.store.executions import ExecutionRow
+
+if TYPE_CHECKING:
+    from runtimed.kernels.actor import Actor
+    from runtimed.service.context import Context
+
+_Submission = ExecutionSubmit | ExecutionEval
+
+
+@serves(ExecutionSubmit)
+async def execution_submit(context: Context, call: ExecutionSubmit, caller: Caller) -> Execution:
+    row = await _submit(context, call, caller)
+    return execution_view(context, row, outputs=False)
+
+
+@serves(ExecutionEval)
+async def execution_eval(context: Context, call: ExecutionEval, caller: Caller) -> Execution:
+    row = await _submit(context, call, caller)
+    return await _wait(context, row, call.wait_s, caller)
+
+
+async def _submit(context: Context, call: _Submission, caller: Caller) -> ExecutionRow:
+    """Store and queue it, or find it where it was submitted before under its id."""
+    if (known := _known(context, call)) is not None:
+        return known
+    actor = await _actor_for(context, call)
+    if (known := _known(context, call)) is not None:  # submitted twice at the same time
+        return known
+    queued_ms = now_ms()
+    row = ExecutionRow(
+        id=call.id.upper() if call.id else str(ULID.from_timestamp(queued_ms / 1000)),
+        runtime_id=actor.row.id,
+        code=call.code,
+        queued_ms=queued_ms,
+        requested_by={"client": caller.client, "pid": caller.pid},
+        cell_notebook=call.cell.notebook if call.cell else None,
+        cell_id=call.cell.id if call.cell else None,
+        group=call.group,
+        stop_on_error=call.stop_on_error,
+        carry_over=call.carry_over,
+        stdin=call.stdin,
+        argv=call.argv,
+    )
+    actor.queue.submit(row)
+    return row
+
+
+def _known(context: Context, call: _Submission) -> ExecutionRow | None:
+    """Return the execution of the caller's id. Raises `ExecutionConflict` if it is another."""
+    if call.id is None:
+        return None
+    if not is_ulid(call.id.upper()):
+        raise InvalidParams(detail=f"id must be a ULID, not {call.id!r} - at `$.id`")
+    try:
+        row = find_execution(context, call.id)
+    except ExecutionNotFound:
+        return None
+    if row.code != call.code:
+        raise ExecutionConflict(execution=row.id, difference="code")
+    if call.runtime is not None and find_runtime(context, call.runtime).id != row.runtime_id:
+        raise ExecutionConflict(execution=row.id, difference="runtime")
+    return row
+
+
+async def _actor_for(context: Context, call: _Submission) -> Actor:
+    """Return the runtime that the submission names, or its project's one, started if need be."""
+    if call.runtime is not None:
+        return living(context, find_runtime(context, call.runtime))
+    if call.project is None:
+        raise InvalidParams(detail="it must name a runtime or a project")
+    if not os.path.isabs(call.project):
+        raise InvalidParams(detail="project must be an absolute path - at `$.project`")
+    wish = Wish(
+        kernel=call.kernel,
+        python=call.python,
+        env=call.env or dict(os.environ),
+        project=call.project,
+        cwd=call.cwd or call.project,
+    )
+    supervisor = context.supervisor
+    return await supervisor.of_project(
+        wish, name=call.name, idle_stop_s=supervisor.parts.config.implicit_idle_stop_s
+    )
+
+
+async def _wait(
+    context: Context, row: ExecutionRow, wait_s: float | None, caller: Caller
+) -> Execution:
+    actor = context.supervisor.actors.get(row.runtime_id)
+    if actor is not None and not row.progress.is_final:
+        try:
+            with caller.waiting():
+                async with asyncio.timeout(wait_s):
+                    row = await actor.queue.final(row)
+        except TimeoutError:
+            pass
+    return execution_view(context, row, outputs=True)
+
+
+@serves(ExecutionGet)
+async def execution_get(context: Context, call: ExecutionGet) -> Execution:
+    row = find_execution(context, call.execution)
+    return execution_view(context, row, outputs=call.outputs)
+
+
+@serves(ExecutionList)
+async def execution_list(context: Context, call: ExecutionList) -> list[Execution]:
+    runtime_id = None if call.runtime is None else find_runtime(context, call.runtime).id
+    cell = None if call.cell is None else (call.cell.notebook, call.cell.id)
+    rows = context.store.read(
+        executions.listed,
+        runtime_id=runtime_id,
+        statuses=call.status,
+        cell=cell,
+        before=call.before,
+        limit=call.limit,
+    )
+    return [execution_view(context, row, outputs=False) for row in rows]
+
+
+@serves(ExecutionWait)
+async def execution_wait(context: Context, call: ExecutionWait, caller: Caller) -> Execution:
+    return await _wait(context, find_execution(context, call.execution), call.wait_s, caller)
+
+
+@serves(ExecutionOutput)
+async def execution_output(context: Context, call: ExecutionOutput) -> OutputPage:
+    row = find_execution(context, call.execution)
+    try:
+        pattern = re.compile(call.grep) if call.grep is not None else None
+    except re.error as error:
+        raise InvalidParams(detail=f"{error} - at `$.grep`") from None
+    operations = context.store.read(lambda db: list(events.operations(db, row.id)))
+    status = row.status
+
+    def page() -> OutputPage:
+        # In a thread: folding and matching megabytes must not hold the loop.
+        lines = output_lines(fold(operations), call.mime)
+        total = len(lines)
+        numbered = list(enumerate(lines))[call.cursor :]
+        if pattern is not None:
+            numbered = [(n, line) for n, line in numbered if pattern.search(line)]
+        if call.tail is not None:
+            numbered = numbered[-call.tail :]
+        wanted, rest = numbered[: call.lines], numbered[call.lines :]
+        return OutputPage(
+            execution=row.id,
+            status=status,  # type: ignore[arg-type]
+            lines=[line for _, line in wanted],
+            cursor=rest[0][0] if rest else total,
+            total_lines=total,
+            more=bool(rest),
+        )
+
+    return await asyncio.to_thread(page)
+
+
+@serves(ExecutionCancel)
+async def execution_cancel(context: Context, call: ExecutionCancel) -> Execution:
+    row = find_execution(context, call.execution)
+    actor = context.supervisor.actors.get(row.runtime_id)
+    if actor is not None:
+        actor.queue.cancel(row, "it was cancelled")
+    return execution_view(context, row, outputs=False)
+
+
+@serves(ExecutionInterrupt)
+async def execution_interrupt(context: Context, call: ExecutionInterrupt) -> Interrupted:
+    row = find_execution(context, call.execution)
+    actor = context.supervisor.actors.get(row.runtime_id)
+    if actor is None or row.progress.is_final:
+        return Interrupted(how="none", execution=row.id)
+    return Interrupted(how=await ending.interrupt(actor, row), execution=row.id)
+
+
+@serves(ExecutionInput)
+async def execution_input(context: Context, call: ExecutionInput) -> Nothing:
+    row = find_execution(context, call.execution)
+    actor = context.supervisor.actors.get(row.runtime_id)
+    if actor is None:
+        raise NotWaitingForInput(execution=row.id, status=row.status)
+    await context.supervisor.keeper()
+    await actor.queue.answer_input(row, EOF if call.eof else call.value)
+    return Nothing()

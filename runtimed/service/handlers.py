@@ -1,0 +1,8 @@
+"""All handlers: one for every call of the API."""
+
+from __future__ import annotations
+
+from runtimed.service import discover, executions, runtimes, system
+from runtimed.service.binding import HANDLERS
+
+__all__ = ["HANDLERS", "discover", "executions", "runtimes", "system"]

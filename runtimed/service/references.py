@@ -1,0 +1,81 @@
+"""Which runtime, and which execution, a caller means."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runtimed.api.errors import AmbiguousReference, ExecutionNotFound, RuntimeNotFound
+from runtimed.model.ids import is_ulid, short
+from runtimed.store import executions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtimed.service.context import Context
+    from runtimed.store.executions import ExecutionRow
+    from runtimed.store.runtimes import RuntimeRow
+
+
+def find_runtime(context: Context, reference: str, *, exact: bool = False) -> RuntimeRow:
+    """Return the runtime meant: by id, short id, name, pid, kernel id, connection file or prefix.
+
+    With ``exact`` no prefix will do: something is going to be destroyed. A living runtime goes
+    before dead ones of the same name. Raises `RuntimeNotFound` or `AmbiguousReference`.
+    """
+    rows = context.supervisor.rows
+    if (row := rows.get(reference.upper())) is not None:
+        return row
+    found = [row for row in rows.values() if reference in _names(row)]
+    if not found and not exact:
+        found = [row for row in rows.values() if _begins(row, reference)]
+    living = [row for row in found if row.status != "dead"]
+    meant = living or found
+    if not meant:
+        raise RuntimeNotFound(runtime=reference)
+    if len(meant) > 1:
+        raise AmbiguousReference(reference=reference, candidates=_described(meant))
+    return meant[0]
+
+
+def _names(row: RuntimeRow) -> Iterable[str]:
+    stem = os.path.basename(row.connection_file).removesuffix(".json")
+    names = [short(row.id), row.name, stem, stem.removeprefix("kernel-"), row.connection_file]
+    return names if row.pid is None else [*names, str(row.pid)]
+
+
+def _begins(row: RuntimeRow, prefix: str) -> bool:
+    return short(row.id).startswith(prefix.lower()) or row.name.startswith(prefix)
+
+
+def _described(rows: list[RuntimeRow]) -> list[str]:
+    return [f"{short(row.id)} ({row.name}, {row.status})" for row in rows]
+
+
+def find_execution(context: Context, reference: str) -> ExecutionRow:
+    """Return the execution meant, by its id or the last 8 characters of it.
+
+    The row of an open execution is the one that its actor holds. Raises `ExecutionNotFound` or
+    `AmbiguousReference`.
+    """
+    execution_id = reference.upper()
+    if not is_ulid(execution_id):
+        ids = context.store.read(executions.ids_ending_in, reference) if len(reference) == 8 else []
+        if len(ids) > 1:
+            raise AmbiguousReference(reference=reference, candidates=ids)
+        if not ids:
+            raise ExecutionNotFound(execution=reference)
+        execution_id = ids[0]
+    row = open_execution(context, execution_id)
+    row = row or context.store.read(executions.get, execution_id)
+    if row is None:
+        raise ExecutionNotFound(execution=reference)
+    return row
+
+
+def open_execution(context: Context, execution_id: str) -> ExecutionRow | None:
+    """Return an execution that is not final, as its actor holds it."""
+    for actor in context.supervisor.actors.values():
+        if (row := actor.state.executions.get(execution_id)) is not None:
+            return row
+    return None

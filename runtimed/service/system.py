@@ -1,0 +1,106 @@
+"""Handlers of the calls on events, blobs and the daemon itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from typing import TYPE_CHECKING
+
+from runtimed import __version__
+from runtimed.api.daemon import DaemonHello, DaemonStatusGet, DaemonStop
+from runtimed.api.errors import BlobNotFound, InvalidParams
+from runtimed.api.events import EventsSubscribe, EventsUnsubscribe
+from runtimed.api.executions import BlobGet
+from runtimed.api.types import Blob, DaemonStatus, Hello, Nothing, Subscription
+from runtimed.model.times import rfc3339
+from runtimed.service.binding import Caller, serves
+from runtimed.service.hello import greet
+from runtimed.service.references import find_runtime
+from runtimed.store import blobs, executions
+
+if TYPE_CHECKING:
+    from runtimed.service.context import Context
+
+
+@serves(EventsSubscribe)
+async def events_subscribe(context: Context, call: EventsSubscribe, caller: Caller) -> Subscription:
+    runtime_id = None if call.runtime is None else find_runtime(context, call.runtime).id
+    execution_id = None if call.execution is None else call.execution.upper()
+    stream = context.hub.subscribe(
+        call.since, runtime_id=runtime_id, execution_id=execution_id, types=call.types
+    )
+    caller.connection.follow(stream)
+    return Subscription(subscription=stream.id, cursor=stream.cursor)
+
+
+@serves(EventsUnsubscribe)
+async def events_unsubscribe(context: Context, call: EventsUnsubscribe, caller: Caller) -> Nothing:
+    if not caller.connection.unfollow(call.subscription):
+        raise InvalidParams(detail=f"this connection has no subscription {call.subscription}")
+    return Nothing()
+
+
+@serves(BlobGet)
+async def blob_get(context: Context, call: BlobGet) -> Blob:
+    data = await asyncio.to_thread(context.blobs.get, call.sha256)
+    if data is None:
+        raise BlobNotFound(sha256=call.sha256)
+    encoded = await asyncio.to_thread(base64.b64encode, data)
+    return Blob(sha256=call.sha256, size_bytes=len(data), data=encoded.decode())
+
+
+@serves(DaemonHello)
+async def daemon_hello(context: Context, call: DaemonHello, caller: Caller) -> Hello:
+    return greet(call, caller, context.state.dir)
+
+
+@serves(DaemonStatusGet)
+async def daemon_status(context: Context, call: DaemonStatusGet) -> DaemonStatus:
+    supervisor, store = context.supervisor, context.store
+    statuses: dict[str, int] = {}
+    for row in supervisor.rows.values():
+        statuses[row.status] = statuses.get(row.status, 0) + 1
+    return DaemonStatus(
+        version=__version__,
+        pid=os.getpid(),
+        started_at=rfc3339(context.started_ms) or "",
+        socket=context.socket_path,
+        state_dir=context.state.dir,
+        keeper_pid=supervisor.keeper_pid if supervisor.link is not None else None,
+        runtimes=statuses,
+        executions=store.read(executions.counts),
+        database_bytes=_size(store.path) + store.wal_bytes,
+        blobs_bytes=store.read(blobs.total_bytes),
+        journal_bytes=await asyncio.to_thread(_tree_bytes, context.state.journals),
+        rss_bytes=_own_rss_bytes(),
+        cursor=context.hub.cursor,
+        store="ok",
+    )
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _tree_bytes(directory: str) -> int:
+    return sum(
+        _size(os.path.join(folder, name))
+        for folder, _, names in os.walk(directory)
+        for name in names
+    )
+
+
+def _own_rss_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+@serves(DaemonStop)
+async def daemon_stop(context: Context, call: DaemonStop) -> Nothing:
+    context.request_stop(call.kernels)
+    return Nothing()

@@ -1,0 +1,140 @@
+"""The database: one writer, the event loop's thread; readers where a query may take long.
+
+A write is a function that takes the connection, run by `Store.write` in one transaction. Commits
+do not wait for the disk (``synchronous=NORMAL`` in WAL mode: https://www.sqlite.org/wal.html
+"Performance Considerations"), so they cost some tens of microseconds and may be made on the loop;
+what waits for the disk, the checkpoint, has a thread and a connection of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import apsw
+from ulid import ULID
+
+from runtimed.api.errors import StoreUnavailable
+from runtimed.store.migrate import TooNew, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runtimed.config import Config
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Thousandths of a second that a connection waits for another's lock; only ours ever hold one.
+BUSY_TIMEOUT_MS = 5_000
+_UNAVAILABLE = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.BusyError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.PermissionsError,
+)
+
+__all__ = ["Store", "TooNew"]
+
+
+class Store:
+    """The open database. Owned by the daemon; written only through `write`, on its loop."""
+
+    def __init__(self, path: str, config: Config) -> None:
+        """Open and migrate. Raises `StoreUnavailable`, or `TooNew` for a newer schema."""
+        self.path = path
+        self.checkpoint_bytes = config.checkpoint_bytes
+        with unavailable():
+            # 0600 from the beginning: the files that SQLite makes beside it take its mode.
+            os.close(_create_private(path))
+            self.db = self._open()
+            self._checkpointer = self._open()
+            migrate(self.db)
+            self.epoch = self._epoch()
+
+    def _open(self) -> apsw.Connection:
+        db = apsw.Connection(self.path)
+        db.set_busy_timeout(BUSY_TIMEOUT_MS)
+        db.pragma("journal_mode", "wal")
+        db.pragma("synchronous", "normal")
+        db.pragma("foreign_keys", True)
+        db.pragma("wal_autocheckpoint", 0)  # a checkpoint waits for the disk: not on the loop
+        return db
+
+    def _epoch(self) -> str:
+        """Return the epoch that the cursors of this database carry, naming it if it is new."""
+        row = self.db.execute("SELECT value FROM meta WHERE key = 'epoch'").get
+        if row is not None:
+            return str(row)
+        epoch = str(ULID())[-8:].lower()
+        with self.db:
+            self.db.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
+        return epoch
+
+    def write(
+        self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run the function in one transaction and return what it returns.
+
+        Raises `StoreUnavailable` (disk full, read-only, corrupt …); then nothing is stored.
+        """
+        with unavailable():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                result = fn(self.db, *args, **kwargs)
+                self.db.execute("COMMIT")
+            except BaseException:
+                # A statement that failed for lack of space may have rolled back by itself.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+            return result
+
+    def read(
+        self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a quick query on the loop. Raises `StoreUnavailable`."""
+        with unavailable():
+            return fn(self.db, *args, **kwargs)
+
+    @property
+    def wal_bytes(self) -> int:
+        try:
+            return os.stat(self.path + "-wal").st_size
+        except FileNotFoundError:
+            return 0
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the database; call it from a thread.
+
+        Return whether all that was committed when it began has reached the disk. Raises
+        `StoreUnavailable`.
+        """
+        with unavailable():
+            total, moved = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            return moved >= total
+
+    def close(self) -> None:
+        for db in (self._checkpointer, self.db):
+            with contextlib.suppress(apsw.Error):
+                db.close()
+
+
+@contextlib.contextmanager
+def unavailable() -> Iterator[None]:
+    """Turn SQLite's and the system's refusals into `StoreUnavailable`."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(detail=str(error) or type(error).__name__) from error
+    except OSError as error:
+        raise StoreUnavailable(detail=str(error)) from error
+
+
+def _create_private(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,89 @@
+"""Rows of events: the one order of all changes, and with it the outputs of executions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runtimed.model.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import apsw
+
+
+class EventRow(msgspec.Struct):
+    """A committed event. ``data`` is JSON text; `wire` is encoded once for all subscribers."""
+
+    seq: int
+    at_ms: int
+    type: str
+    runtime_id: str | None
+    execution_id: str | None
+    data: str
+    _wire: bytes | None = None
+
+    def wire(self, epoch: str) -> bytes:
+        """Return the event's members as JSON, less the opening brace (see `Event`)."""
+        if self._wire is None:
+            self._wire = (
+                f'"seq":{self.seq},"cursor":"{epoch}.{self.seq}","at":"{rfc3339(self.at_ms)}",'
+                f'"type":"{self.type}","runtime":{_quoted(self.runtime_id)},'
+                f'"execution":{_quoted(self.execution_id)},"data":{self.data}}}'
+            ).encode()
+        return self._wire
+
+
+def _quoted(plain_id: str | None) -> str:
+    return "null" if plain_id is None else f'"{plain_id}"'
+
+
+def insert(db: apsw.Connection, events: Iterable[EventRow]) -> None:
+    """Store events; their seqs were given by the one writer."""
+    db.executemany(
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
+        ((e.seq, e.at_ms, e.type, e.runtime_id, e.execution_id, e.data) for e in events),
+    )
+
+
+def last_seq(db: apsw.Connection) -> int:
+    """Return the seq of the newest event, 0 where there is none."""
+    return int(db.execute("SELECT coalesce(max(seq), 0) FROM event").get)
+
+
+def after(
+    db: apsw.Connection,
+    seq: int,
+    *,
+    runtime_id: str | None = None,
+    execution_id: str | None = None,
+    types: Sequence[str] | None = None,
+    limit: int = 500,
+) -> list[EventRow]:
+    """Return the events after the seq that fit, oldest first."""
+    conditions = ["seq > ?"]
+    values: list[Any] = [seq]
+    if execution_id is not None:
+        conditions.append("execution_id = ?")
+        values.append(execution_id)
+    elif runtime_id is not None:
+        conditions.append("runtime_id = ?")
+        values.append(runtime_id)
+    if types is not None:
+        conditions.append(f"type IN ({', '.join('?' * len(types))})")
+        values += types
+    sql = (
+        "SELECT seq, at_ms, type, runtime_id, execution_id, data_json FROM event "  # noqa: S608
+        f"WHERE {' AND '.join(conditions)} ORDER BY seq LIMIT ?"
+    )
+    return [EventRow(*row) for row in db.execute(sql, (*values, limit))]
+
+
+def operations(db: apsw.Connection, execution_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the output operations of an execution, in order."""
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    sql = "SELECT data_json FROM event WHERE execution_id = ? AND type = 'output' ORDER BY seq"
+    for (data,) in db.execute(sql, (execution_id,)):
+        yield decode(data)

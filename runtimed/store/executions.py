@@ -1,0 +1,228 @@
+"""Rows of executions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runtimed.model.execution import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import apsw
+
+
+class ExecutionRow(msgspec.Struct, kw_only=True):
+    """An execution as it is stored. The actor of its runtime holds it until it is final."""
+
+    id: str
+    runtime_id: str
+    code: str
+    queued_ms: int
+    requested_by: dict[str, Any]
+    incarnation: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    execution_count: int | None = None
+    cell_notebook: str | None = None
+    cell_id: str | None = None
+    group: str | None = None
+    stop_on_error: bool = True
+    carry_over: bool = False
+    stdin: str | None = None
+    argv: list[str] | None = None
+    input: dict[str, Any] | None = None
+    gap: dict[str, Any] | None = None
+    progress: Progress = Progress()
+
+    @property
+    def status(self) -> str:
+        return self.progress.status
+
+
+_COLUMNS = (
+    "id",
+    "runtime_id",
+    "incarnation",
+    "code",
+    "status",
+    "queued_ms",
+    "started_ms",
+    "ended_ms",
+    "execution_count",
+    "requested_by_json",
+    "cell_notebook",
+    "cell_id",
+    "group_name",
+    "stop_on_error",
+    "carry_over",
+    "stdin",
+    "argv_json",
+    "input_json",
+    "gap_json",
+    "reason",
+    "progress_json",
+)
+_LIST = ", ".join(_COLUMNS)
+_INSERT = f"INSERT INTO execution ({_LIST}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_UPDATE = (
+    "UPDATE execution SET incarnation = ?, status = ?, started_ms = ?, ended_ms = ?, "
+    "execution_count = ?, stdin = ?, input_json = ?, gap_json = ?, reason = ?, "
+    "progress_json = ? WHERE id = ?"
+)
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_decode_progress = msgspec.json.Decoder(Progress).decode
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else _encode(value).decode()
+
+
+def insert(db: apsw.Connection, row: ExecutionRow) -> None:
+    """Store a new execution."""
+    db.execute(
+        _INSERT,
+        (
+            row.id,
+            row.runtime_id,
+            row.incarnation,
+            row.code,
+            row.status,
+            row.queued_ms,
+            row.started_ms,
+            row.ended_ms,
+            row.execution_count,
+            _json(row.requested_by),
+            row.cell_notebook,
+            row.cell_id,
+            row.group,
+            int(row.stop_on_error),
+            int(row.carry_over),
+            row.stdin,
+            _json(row.argv),
+            _json(row.input),
+            _json(row.gap),
+            row.progress.reason,
+            _json(row.progress),
+        ),
+    )
+
+
+def update(db: apsw.Connection, row: ExecutionRow) -> None:
+    """Store what may change of an execution; its stdin goes once it is final."""
+    stdin = None if row.progress.is_final else row.stdin
+    db.execute(
+        _UPDATE,
+        (
+            row.incarnation,
+            row.status,
+            row.started_ms,
+            row.ended_ms,
+            row.execution_count,
+            stdin,
+            _json(row.input),
+            _json(row.gap),
+            row.progress.reason,
+            _json(row.progress),
+            row.id,
+        ),
+    )
+
+
+def get(db: apsw.Connection, execution_id: str) -> ExecutionRow | None:
+    """Return the execution of this id."""
+    for row in db.execute(f"SELECT {_LIST} FROM execution WHERE id = ?", (execution_id,)):  # noqa: S608
+        return _row(row)
+    return None
+
+
+def ids_ending_in(db: apsw.Connection, short_id: str) -> list[str]:
+    """Return the ids whose short form this is."""
+    sql = "SELECT id FROM execution WHERE substr(id, -8) = ?"
+    return [str(row[0]) for row in db.execute(sql, (short_id.upper(),))]
+
+
+def open_of(db: apsw.Connection, runtime_id: str) -> list[ExecutionRow]:
+    """Return the runtime's executions that are not final, oldest first."""
+    sql = (
+        f"SELECT {_LIST} FROM execution WHERE runtime_id = ? "  # noqa: S608
+        "AND status IN ('queued', 'running', 'waiting_input') ORDER BY id"
+    )
+    return [_row(row) for row in db.execute(sql, (runtime_id,))]
+
+
+def listed(
+    db: apsw.Connection,
+    *,
+    runtime_id: str | None = None,
+    statuses: Sequence[str] | None = None,
+    cell: tuple[str, str] | None = None,
+    before: str | None = None,
+    limit: int = 100,
+) -> list[ExecutionRow]:
+    """Return executions, newest first."""
+    conditions: list[str] = []
+    values: list[Any] = []
+    if runtime_id is not None:
+        conditions.append("runtime_id = ?")
+        values.append(runtime_id)
+    if statuses is not None:
+        conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
+        values += statuses
+    if cell is not None:
+        conditions.append("cell_notebook = ? AND cell_id = ?")
+        values += cell
+    if before is not None:
+        conditions.append("id < ?")
+        values.append(before)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    sql = f"SELECT {_LIST} FROM execution {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+    return [_row(row) for row in db.execute(sql, (*values, limit))]
+
+
+def counts(db: apsw.Connection) -> dict[str, int]:
+    """Return how many executions there are of each status that is not final, and in all."""
+    sql = (
+        "SELECT status, count(*) FROM execution "
+        "WHERE status IN ('queued', 'running', 'waiting_input') GROUP BY status"
+    )
+    found = {str(status): int(count) for status, count in db.execute(sql)}
+    found["total"] = int(db.execute("SELECT count(*) FROM execution").get)
+    return found
+
+
+def note_display(db: apsw.Connection, runtime_id: str, display_id: str, execution_id: str) -> None:
+    """Note that the execution shows an output under the display_id."""
+    db.execute(
+        "INSERT OR IGNORE INTO display VALUES (?, ?, ?)", (runtime_id, display_id, execution_id)
+    )
+
+
+def showing(db: apsw.Connection, runtime_id: str, display_id: str) -> list[str]:
+    """Return the executions that show an output under the display_id."""
+    sql = "SELECT execution_id FROM display WHERE runtime_id = ? AND display_id = ?"
+    return [str(row[0]) for row in db.execute(sql, (runtime_id, display_id))]
+
+
+def forget_displays(db: apsw.Connection, runtime_id: str) -> None:
+    """Forget the display_ids of a kernel that has ended."""
+    db.execute("DELETE FROM display WHERE runtime_id = ?", (runtime_id,))
+
+
+def _row(values: tuple[Any, ...]) -> ExecutionRow:
+    found = dict(zip(_COLUMNS, values, strict=True))
+    for name in ("status", "reason"):
+        del found[name]
+    for name in ("requested_by", "argv", "input", "gap"):
+        text = found.pop(f"{name}_json")
+        found[name] = None if text is None else _decode(text)
+    return ExecutionRow(
+        progress=_decode_progress(found.pop("progress_json")),
+        group=found.pop("group_name"),
+        stop_on_error=bool(found.pop("stop_on_error")),
+        carry_over=bool(found.pop("carry_over")),
+        **found,
+    )

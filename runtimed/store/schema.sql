@@ -1,0 +1,100 @@
+-- The whole schema as the migrations build it; a test compares the two.
+-- Times (*_ms) are milliseconds since the epoch, UTC. *_json columns hold JSON text.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE runtime (
+    id              TEXT PRIMARY KEY,
+    name            TEXT NOT NULL,
+    kernel_name     TEXT NOT NULL,
+    language        TEXT,
+    origin          TEXT NOT NULL,
+    status          TEXT NOT NULL,
+    incarnation     INTEGER NOT NULL,
+    pid             INTEGER,
+    start_time      INTEGER,
+    boot_id         TEXT,
+    connection_file TEXT NOT NULL,
+    transport       TEXT NOT NULL,
+    ip              TEXT,
+    private         INTEGER NOT NULL,
+    environment     TEXT,
+    environment_key TEXT NOT NULL,
+    project         TEXT,
+    implicit        INTEGER NOT NULL,
+    cwd             TEXT NOT NULL,
+    idle_stop_s     REAL,
+    created_ms      INTEGER NOT NULL,
+    ended_ms        INTEGER,
+    exit_json       TEXT,
+    notices_json    TEXT NOT NULL,
+    launch_json     TEXT NOT NULL,
+    journal_offset  INTEGER NOT NULL,
+    removed_ms      INTEGER
+) STRICT;
+CREATE INDEX runtime_living ON runtime (id) WHERE status <> 'dead';
+
+CREATE TABLE execution (
+    id                TEXT PRIMARY KEY,
+    runtime_id        TEXT NOT NULL REFERENCES runtime (id),
+    incarnation       INTEGER,
+    code              TEXT NOT NULL,
+    status            TEXT NOT NULL,
+    queued_ms         INTEGER NOT NULL,
+    started_ms        INTEGER,
+    ended_ms          INTEGER,
+    execution_count   INTEGER,
+    requested_by_json TEXT NOT NULL,
+    cell_notebook     TEXT,
+    cell_id           TEXT,
+    group_name        TEXT,
+    stop_on_error     INTEGER NOT NULL,
+    carry_over        INTEGER NOT NULL,
+    stdin             TEXT,
+    argv_json         TEXT,
+    input_json        TEXT,
+    gap_json          TEXT,
+    reason            TEXT,
+    progress_json     TEXT NOT NULL
+) STRICT;
+CREATE INDEX execution_by_runtime ON execution (runtime_id, id);
+CREATE INDEX execution_by_cell ON execution (cell_notebook, cell_id, id) WHERE cell_id IS NOT NULL;
+CREATE INDEX execution_open ON execution (runtime_id, id)
+    WHERE status IN ('queued', 'running', 'waiting_input');
+CREATE INDEX execution_short ON execution (substr(id, -8));
+
+-- Every change, in the one order of all changes. Outputs are the events of type 'output'.
+CREATE TABLE event (
+    seq          INTEGER PRIMARY KEY,
+    at_ms        INTEGER NOT NULL,
+    type         TEXT NOT NULL,
+    runtime_id   TEXT,
+    execution_id TEXT,
+    data_json    TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_by_runtime ON event (runtime_id, seq);
+CREATE INDEX event_by_execution ON event (execution_id, seq) WHERE execution_id IS NOT NULL;
+
+-- Which executions show an output under a display_id, so that an update finds them.
+CREATE TABLE display (
+    runtime_id   TEXT NOT NULL,
+    display_id   TEXT NOT NULL,
+    execution_id TEXT NOT NULL,
+    PRIMARY KEY (runtime_id, display_id, execution_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE blob (
+    sha256     TEXT PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Kernelspecs that did not work over ipc and did over tcp, as they were then.
+CREATE TABLE tcp_kernel (
+    spec_path  TEXT PRIMARY KEY,
+    version    TEXT NOT NULL,
+    noted_ms   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,87 @@
+"""What is promised is in the documents, and what is in them is promised."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+from runt.group import VERBS
+from runtimed.api.errors import ApiError, tree
+from runtimed.api.registry import REGISTRY
+from runtimed.config import Config
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+SETTINGS = {field.name: field.default for field in dataclasses.fields(Config)}
+#: Variables that are read elsewhere than in `runtimed.config`.
+VARIABLES = re.compile(r"\b(?:RUNTIMED|RUNT)_[A-Z][A-Z_]+\b")
+
+
+@functools.cache
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text()
+
+
+def mentions(text: str, word: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(word)}(?![\w])", text) is not None
+
+
+@pytest.mark.parametrize("method", sorted(REGISTRY))
+def test_every_method_is_documented(method: str) -> None:
+    assert mentions(page("api.md"), method)
+
+
+@pytest.mark.parametrize("error", tree(), ids=lambda error: error.__name__)
+def test_every_error_is_documented_with_its_code(error: type[ApiError]) -> None:
+    rows = [line for line in page("errors.md").splitlines() if mentions(line, error.__name__)]
+    assert rows
+    assert any(str(error.code) in row for row in rows)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_is_documented(verb: str) -> None:
+    assert mentions(page("cli.md"), f"runt {verb}")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_documented_with_its_default(name: str) -> None:
+    variable = f"RUNTIMED_{name.upper()}"
+    rows = [line for line in page("settings.md").splitlines() if mentions(line, variable)]
+    assert len(rows) == 1, f"{variable} has {len(rows)} rows in settings.md"
+    assert f"| {SETTINGS[name]} |" in rows[0]
+
+
+def test_every_variable_that_the_code_reads_is_documented() -> None:
+    source = "\n".join(
+        path.read_text() for top in ("runtimed", "runt") for path in (ROOT / top).rglob("*.py")
+    )
+    read = set(VARIABLES.findall(source))
+    assert "RUNTIMED_SOCKET" in read
+    assert not {variable for variable in read if not mentions(page("settings.md"), variable)}
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    source = "\n".join(
+        path.read_text() for top in ("runtimed", "runt") for path in (ROOT / top).rglob("*.py")
+    )
+    known = {f"RUNTIMED_{name.upper()}" for name in SETTINGS} | set(VARIABLES.findall(source))
+    assert set(VARIABLES.findall(page("settings.md"))) <= known
+
+
+def links() -> list[tuple[str, str]]:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return [
+        (str(path.relative_to(ROOT)), target)
+        for path in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text())
+        if "://" not in target and not target.startswith("mailto:")
+    ]
+
+
+@pytest.mark.parametrize(("path", "target"), links())
+def test_links_between_pages_lead_somewhere(path: str, target: str) -> None:
+    assert ((ROOT / path).parent / target).exists()

@@ -1,0 +1,288 @@
+"""The stdlib client, and the typed one over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from runtimed.api.daemon import PROTOCOL, SERVICE, DaemonHello
+from runtimed.api.errors import DaemonUnreachable, Internal, NotRuntimed, RuntimeNotFound
+from runtimed.api.events import EventsSubscribe
+from runtimed.client import blocking, lines
+from runtimed.client.connect import CallFailed, dial
+from tests.harness.lineserver import Echo, Fail, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def client(service: Service, socket_path: Path) -> Iterator[lines.LineClient]:
+    client = lines.LineClient(dial(), str(socket_path))
+    yield client
+    client.close()
+
+
+def test_the_two_copies_of_the_service_name_agree() -> None:
+    assert (lines.SERVICE, lines.PROTOCOL) == (SERVICE, PROTOCOL)
+
+
+def test_hello_and_a_call(client: lines.LineClient) -> None:
+    assert client.hello("test")["service"] == SERVICE
+    assert client.call("who")["client"] == "test"
+    assert client.call("echo", {"value": "ü\0\U0001f600"}) == "ü\0\U0001f600"
+
+
+def test_many_calls_in_one_write_fetched_in_another_order(client: lines.LineClient) -> None:
+    ids = client.send_many(
+        [("wait", {"gate": "g"}), ("echo", {"value": 2}), ("open", {"gate": "g"})]
+    )
+    assert [client.result(each) for each in reversed(ids)] == [1, 2, "g"]
+
+
+def test_a_large_answer(client: lines.LineClient) -> None:
+    assert client.call("echo", {"value": "x" * 1000, "times": 3000}) == "x" * 3_000_000
+
+
+def test_text_that_is_no_unicode_fails_in_words(client: lines.LineClient) -> None:
+    with pytest.raises(CallFailed, match="lone surrogate"):
+        client.call("echo", {"value": os.fsdecode(b"caf\xe9")})
+    assert client.call("echo", {"value": 1}) == 1
+
+
+def test_an_error_has_its_parts(client: lines.LineClient) -> None:
+    with pytest.raises(CallFailed) as caught:
+        client.call("fail", {"known": True})
+    failure = caught.value
+    assert (failure.name, failure.code, failure.exit_code) == ("RuntimeNotFound", -32011, 3)
+    assert failure.data["runtime"] == "r1"
+    assert "r1" in failure.message
+
+
+def test_events_that_come_before_an_answer_are_kept(
+    client: lines.LineClient, service: Service
+) -> None:
+    subscription = client.call("events.subscribe")["subscription"]
+    stream = service.streams[subscription]
+    service.run_soon(stream.emit, "one")
+    service.run_soon(stream.emit, "two")
+    assert client.call("echo", {"value": 1}) == 1
+    events = client.notifications()
+    texts = [next(events)["params"]["data"]["text"] for _ in range(3)]
+    assert texts == ["already there", "one", "two"]
+
+
+def test_notifications_end_with_the_service(client: lines.LineClient, service: Service) -> None:
+    client.call("events.subscribe")
+    service.stop_soon()
+    assert [each["method"] for each in client.notifications()] == ["event"]
+
+
+def test_nobody_is_there(socket_path: Path) -> None:
+    with pytest.raises(CallFailed, match="does not run") as caught:
+        dial()
+    assert (caught.value.name, caught.value.exit_code) == ("DaemonUnreachable", 5)
+
+
+def test_nobody_serves_the_socket(socket_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(socket_path))
+    with pytest.raises(CallFailed, match="refused") as caught:
+        dial()
+    assert caught.value.name == "DaemonUnreachable"
+
+
+def test_a_path_that_is_too_long(socket_path: Path) -> None:
+    with pytest.raises(CallFailed, match="RUNTIMED_SOCKET"):
+        dial(str(socket_path) + "x" * 100)
+
+
+def test_a_file_is_no_socket(socket_path: Path) -> None:
+    socket_path.write_text("")
+    with pytest.raises(CallFailed, match="not a socket") as caught:
+        dial()
+    assert caught.value.name == "NotRuntimed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+def test_a_socket_of_another_user_is_not_talked_to(socket_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(socket_path))
+        other.listen()
+        os.chown(socket_path, NOBODY, NOBODY)
+        with pytest.raises(CallFailed, match=f"uid {NOBODY}") as caught:
+            dial()
+    assert caught.value.name == "NotRuntimed"
+
+
+@contextmanager
+def answering(path: Path, answer: bytes) -> Iterator[list[bytes]]:
+    """Serve one connection: read a line, answer it, read what still comes until its end."""
+    received: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rb") as reader:
+                received.append(reader.readline())
+                connection.sendall(answer)
+                received.append(reader.read())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield received
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def hello_answer(**result: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (hello_answer(service="another", protocol=[1, 1]), "calls itself 'another'"),
+        (hello_answer(version="1"), "calls itself None"),
+        (hello_answer(service=SERVICE, protocol=[2, 3]), "protocol 2 to 3, we 1 to 1"),
+        (hello_answer(service=SERVICE, protocol="1"), "no protocol versions"),
+        (hello_answer(service=SERVICE), "no protocol versions"),
+        (b'{"jsonrpc":"2.0","id":1,"result":[]}\n', "calls itself"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak JSON-RPC"),
+        (b"[1]\n", "does not speak JSON-RPC"),
+        (b"\xff\n", "does not speak JSON-RPC"),
+        (b"[" * 100_000 + b"\n", "does not speak JSON-RPC"),
+        (
+            b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}\n',
+            "Method not found",
+        ),
+        (
+            b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}\n',
+            "Parse error",
+        ),
+    ],
+)
+def test_another_service_is_hung_up_on(socket_path: Path, answer: bytes, words: str) -> None:
+    with answering(socket_path, answer) as received:
+        with pytest.raises(CallFailed, match="Something else") as caught:
+            lines.connect(dial(), str(socket_path), "test")
+        assert words in caught.value.message
+        assert caught.value.name == "NotRuntimed"
+    assert json.loads(received[0])["method"] == "daemon.hello"
+    assert received[1] == b""  # nothing but the hello was sent
+
+
+def test_a_service_that_hangs_up(socket_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(socket_path))
+        server.listen()
+        client = lines.LineClient(dial(), str(socket_path))
+        server.accept()[0].close()
+        with pytest.raises(CallFailed, match="hung up") as caught:
+            client.call("echo")
+        client.close()
+    assert caught.value.name == "DaemonUnreachable"
+
+
+def test_the_typed_client(service: Service) -> None:
+    with blocking.connect(start=False) as client:
+        assert client.hello.service == SERVICE
+        assert client.call(Echo(value=[1])) == [1]
+        hello = client.call(DaemonHello(client="typed"))
+        assert hello.pid == os.getpid()
+        with pytest.raises(RuntimeNotFound, match="r1"):
+            client.call(Fail(known=True))
+        with pytest.raises(Internal):
+            client.call(Fail())
+
+
+def test_the_typed_client_without_a_service(socket_path: Path) -> None:
+    with pytest.raises(DaemonUnreachable):
+        blocking.connect(start=False)
+    socket_path.write_text("")
+    with pytest.raises(NotRuntimed):
+        blocking.connect(start=False)
+
+
+def test_typed_events_until_lagged(socket_path: Path, service: Service) -> None:
+    service.queue_size = 5
+    with blocking.connect(start=False) as client:
+        events = client.subscribe(EventsSubscribe())
+        assert next(events).data == {"text": "already there"}
+        (stream,) = service.streams.values()
+
+        def overflow() -> None:
+            for n in range(10):
+                stream.emit(str(n))
+
+        service.run_soon(overflow)
+        assert [each.type for each in events] == ["lagged"]
+        assert client.call(Echo(value="goes on")) == "goes on"
+
+
+def test_unknown_events_and_members_are_tolerated(socket_path: Path) -> None:
+    event: dict[str, Any] = {
+        "subscription": "s1",
+        "seq": 1,
+        "cursor": "e.1",
+        "at": "",
+        "type": "output",
+        "runtime": None,
+        "execution": None,
+        "data": {},
+    }
+    sent: list[dict[str, Any]] = [
+        {"method": "event", "params": event | {"type": "of a later version"}},
+        {"method": "event", "params": event | {"subscription": "another"}},
+        {"method": "something else", "params": []},
+        {"method": "event", "params": event | {"seq": 2, "new_member": 1}},
+    ]
+    answers = hello_answer(
+        service=SERVICE, protocol=PROTOCOL, version="9", pid=1, state_dir="/", new_member=1
+    )
+    answers += b'{"jsonrpc":"2.0","id":2,"result":{"subscription":"s1","cursor":"e.0"}}\n'
+    for each in sent:
+        answers += json.dumps({"jsonrpc": "2.0"} | each).encode() + b"\n"
+    with answering(socket_path, answers), blocking.connect(start=False) as client:
+        events = client.subscribe(EventsSubscribe())
+        assert next(events).seq == 2
+
+
+def test_the_clients_imports_are_few() -> None:
+    """`runt` loads these on every call."""
+    script = "import sys, runtimed.client.lines, runtimed.client.start\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    )
+    loaded = set(done.stdout.split())
+    assert "runtimed.client.lines" in loaded
+    heavy = {
+        "asyncio",
+        "msgspec",
+        "socket",
+        "subprocess",
+        "typing",
+        "dataclasses",
+        "zmq",
+        "apsw",
+        "jupyter_client",
+        "inspect",
+        "logging",
+        "tempfile",
+        "runtimed.api",
+        "platformdirs",
+    }
+    assert loaded & heavy == set()

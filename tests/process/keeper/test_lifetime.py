@@ -1,0 +1,121 @@
+"""How long a keeper stays, and what becomes of its kernels."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from tests.harness.keeper import Client, Keeper, Kernel
+
+
+def test_with_neither_kernel_nor_daemon_it_ends(keeper: Keeper) -> None:
+    keeper.start(RUNTIMED_KEEPER_LINGER_S="0.05")
+    assert keeper.wait() == 0
+    assert not os.path.exists(keeper.state.keeper_socket)
+
+
+def test_a_daemon_keeps_it(keeper: Keeper) -> None:
+    keeper.start(RUNTIMED_KEEPER_LINGER_S="1")
+    client = keeper.connect()
+    with pytest.raises(TimeoutError):
+        client.read(timeout_s=1.5)
+    client.close()
+    assert keeper.wait() == 0
+
+
+def test_a_kernel_keeps_it(keeper: Keeper, ipc_kernel: Kernel) -> None:
+    client = keeper.restart(RUNTIMED_KEEPER_LINGER_S="0.5")
+    pid = ipc_kernel.spawn(client)
+    client.close()
+    with pytest.raises(psutil.TimeoutExpired):
+        psutil.Process(keeper.pid).wait(1)
+    os.kill(pid, signal.SIGKILL)
+    assert keeper.wait() == 0
+
+
+def test_a_first_sigterm_is_refused_with_kernels_and_a_second_detaches(
+    keeper: Keeper, ipc_kernel: Kernel
+) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    keeper.signal(signal.SIGTERM)
+    client.wait_log("SIGTERM refused: 1 kernels are connected")
+    ipc_kernel.send(client, "print(1)", "x.1")
+    assert ipc_kernel.reply(client, "x.1")["status"] == "ok"
+    end = keeper.end("r1")
+    keeper.signal(signal.SIGTERM)
+    assert keeper.wait() == 0
+    os.kill(pid, 0)
+    client = keeper.restart()
+    assert ipc_kernel.reconnect(client, end).meta["same_process"]
+    ipc_kernel.send(client, "print(2)", "x.2")
+    assert ipc_kernel.reply(client, "x.2")["status"] == "ok"
+
+
+def test_a_sigterm_without_kernels_ends_it(client: Client) -> None:
+    client.keeper.signal(signal.SIGTERM)
+    assert client.keeper.wait() == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
+def test_other_signals_do_nothing(client: Client, signum: int) -> None:
+    client.keeper.signal(signum)
+    assert client.hello()["pid"] == client.keeper.pid
+
+
+def test_a_service_manager_is_told_and_obeyed(keeper: Keeper, ipc_kernel: Kernel) -> None:
+    path = os.path.join(keeper.directory, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(10)
+        client = keeper.restart(NOTIFY_SOCKET=path, RUNTIMED_KEEPER_LINGER_S="0.05")
+        assert manager.recv(100) == b"READY=1"
+        client.close()
+        client = keeper.connect()
+        pid = ipc_kernel.spawn(client)
+        keeper.signal(signal.SIGTERM)
+        assert keeper.wait() == 0, "it detaches at once: the manager knows what it does"
+        assert manager.recv(100) == b"STOPPING=1"
+    os.kill(pid, 0)
+
+
+def test_stop_leaves_kernels_or_ends_them(keeper: Keeper, ipc_kernel: Kernel) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    assert "error" not in client.ask("stop", kernels=False)
+    assert keeper.wait() == 0
+    os.kill(pid, 0)
+    end = keeper.end("r1")
+    client = keeper.restart()
+    ipc_kernel.reconnect(client, end)
+    assert "error" not in client.ask("stop", kernels=True)
+    assert keeper.wait() == 0
+    process = psutil.Process(pid) if psutil.pid_exists(pid) else None
+    assert process is None or process.status() == psutil.STATUS_ZOMBIE
+    assert keeper.records("r1")[-1].meta["event"] == "exited"
+
+
+def test_a_kernel_that_ignores_sigterm_is_killed_with_its_children(
+    keeper: Keeper, ipc_kernel: Kernel
+) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    code = (
+        "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(subprocess.Popen(['sh', '-c', 'trap \"\" TERM; sleep 600; sleep 600']).pid)"
+    )
+    ipc_kernel.send(client, code, "x.1")
+    ipc_kernel.reply(client, "x.1")
+    child = psutil.Process(int(ipc_kernel.text(keeper.records("r1"), "x.1")))
+    client.ask("stop", kernels=True)
+    assert keeper.wait() == 0
+    exited = keeper.records("r1")[-1]
+    assert (exited.meta["pid"], exited.meta["signal"]) == (pid, signal.SIGKILL)
+    gone, alive = psutil.wait_procs([child], timeout=0.1)
+    assert gone or alive[0].status() == psutil.STATUS_ZOMBIE
