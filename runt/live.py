@@ -65,6 +65,11 @@ class Live:
         self._held: list[dict[str, Any]] = []
         self._deadline: float | None = None
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the daemon has said that it will run."""
+        return self._accepted
+
     def submit(self, params: dict[str, Any], wait_s: float | None) -> int:
         """Submit, follow to the end, and return the exit code."""
         def accepted(document: Any, failure: CallFailed | None) -> None:

@@ -42,7 +42,7 @@ def start_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def evaluation_command(
-    verb: str, function: Callable[[dict[str, Any]], int], doc: str
+    verb: str, function: Callable[[dict[str, Any]], int], help: str
 ) -> click.Command:
     """Return the click command of a verb that takes code."""
 
@@ -54,10 +54,9 @@ def evaluation_command(
     params += [
         click.Option(_names(o), help=o.help, **_how(o)) for o in OPTIONS if verb in o.verbs
     ]
-    title, _, rest = doc.strip().partition("\n")
     return Evaluation(
-        verb, callback=callback, params=params, help=f"{_sentence(title)}\n{rest}",
-        options_metavar="[OPTIONS]", epilog="Arguments after -- become sys.argv[1:].",
+        verb, callback=callback, params=params, help=help,
+        epilog="Words after -- are the code's own arguments, sys.argv[1:].",
     )
 
 
@@ -87,12 +86,6 @@ def _how(option: Option) -> dict[str, Any]:
     elif isinstance(option.kind, tuple):
         how["type"] = click.Choice(option.kind)
     return how
-
-
-def _sentence(title: str) -> str:
-    """Return ``Run code.`` of a module's title, "``runt eval``: run code."."""
-    text = title.rpartition("``: ")[2]
-    return text[:1].upper() + text[1:]
 
 
 def end_all(

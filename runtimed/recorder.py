@@ -16,10 +16,8 @@ from runtimed.store import blobs, events, executions, runtimes
 from runtimed.store.events import EventRow
 
 if TYPE_CHECKING:
-    import apsw
-
     from runtimed.hub import Hub
-    from runtimed.store.db import Store
+    from runtimed.store.db import Connection, Store
     from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
 
@@ -90,7 +88,7 @@ class Recorder:
         passing(Step.PUBLISHED)
 
 
-def _apply(db: apsw.Connection, batch: Batch, rows: list[EventRow]) -> None:
+def _apply(db: Connection, batch: Batch, rows: list[EventRow]) -> None:
     for runtime in batch.runtimes.values():
         runtimes.save(db, runtime)
     for execution in batch.new:

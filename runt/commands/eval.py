@@ -7,12 +7,34 @@ import sys
 from runt import exits, session, submission
 from runt.failures import UsageFailure
 from runt.ids import new_id, short
+from runtimed.client.connect import CallFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     import click
+
+HELP = """\
+Run code, show what it prints as it prints it, and then its value.
+
+CODE is the argument, the file of -f, or stdin. It runs in the runtime that --runtime or
+RUNT_RUNTIME names, else in that of the project: the nearest directory, from this one up, that has
+.git, pyproject.toml or .venv. Where none is alive one is started, in this directory, with this
+environment, and with the Python of --kernel or --python, the active environment, the project's
+.venv, your own python3 kernelspec, or runtimed's own.
+
+Its stdin: where the code names stdin (sys.stdin, open(0), fileinput), or with --stdin, all of a
+piped stdin is read first and is what the code reads. Otherwise nothing is read until input() asks:
+then a line, from the pipe or from the terminal. So an open, idle pipe hangs nothing.
+
+Ctrl-C interrupts this execution, or cancels it while it is queued; twice leaves it running, as
+SIGTERM, SIGHUP and an expired --wait do. If the reader of its stdout goes away it is interrupted.
+
+Exits with 0; 1 if the code raised (not for sys.exit(0)), was cancelled or lost; 2 for wrong usage;
+3 not found; 4 conflict; 5 no daemon; 6 the kernel did not start; 7 denied; 8 the kernel died;
+124 --wait expired; 130 interrupted; 141 stdout closed.
+"""
 
 #: A throwaway runtime whose `runt` was killed stops by itself after so long without work.
 _THROWAWAY_IDLE_STOP_S = 86_400.0
@@ -78,7 +100,7 @@ def _follow(params: dict[str, Any], options: dict[str, Any]) -> int:
             code = detached.exit_code
             if code == exits.WAIT_EXPIRED:
                 live.drain()
-            sys.stderr.write(f"{short(params['id'])} still running\n")
+            sys.stderr.write(_left_behind(params["id"], live.is_accepted, options))
             if code != exits.WAIT_EXPIRED or not options["json"]:
                 return code
         finally:
@@ -87,6 +109,12 @@ def _follow(params: dict[str, Any], options: dict[str, Any]) -> int:
     if sentence and code not in (exits.STDOUT_CLOSED, exits.WAIT_EXPIRED):
         sys.stderr.write(f"runt: {sentence}\n")
     return _finish(params["id"], live, form, options, code)
+
+
+def _left_behind(id: str, is_accepted: bool, options: dict[str, Any]) -> str:
+    if options["rm"]:
+        return f"{short(id)} ends with its runtime\n"
+    return f"{short(id)} still running\n" if is_accepted else f"{short(id)} not accepted yet\n"
 
 
 def _finish(id: str, live: Any, form: str | None, options: dict[str, Any], code: int) -> int:
@@ -109,16 +137,30 @@ def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
     """Run in a runtime of its own, which is gone afterwards, however it ends."""
     names = ("project", "cwd", "env", "kernel", "python", "name")
     start: dict[str, Any] = {name: params.pop(name) for name in names if name in params}
-    runtime = session.call(
-        "runtime.start", {**start, "idle_stop_s": _THROWAWAY_IDLE_STOP_S}
-    )
+    start.setdefault("name", f"throwaway-{short(params['id'])}")
+    try:
+        runtime = session.call(
+            "runtime.start", {**start, "idle_stop_s": _THROWAWAY_IDLE_STOP_S}
+        )
+    except KeyboardInterrupt:
+        _remove(start["name"])
+        raise
     for notice in runtime.get("notices", ()):
         sys.stderr.write(f"runt: {notice}\n")
     try:
         return _follow({**params, "runtime": runtime["id"]}, options)
     finally:
-        session.call("runtime.kill", {"runtime": runtime["id"]})
-        session.call("runtime.remove", {"runtime": runtime["id"]})
+        _remove(runtime["id"])
+
+
+def _remove(runtime: str) -> None:
+    """Kill and remove a runtime, if it is there."""
+    try:
+        session.call("runtime.kill", {"runtime": runtime})
+        session.call("runtime.remove", {"runtime": runtime})
+    except CallFailed as failure:
+        if failure.name != "RuntimeNotFound":
+            raise
 
 
 def __getattr__(name: str) -> click.Command:
@@ -127,4 +169,4 @@ def __getattr__(name: str) -> click.Command:
         raise AttributeError(name)
     from runt.options import evaluation_command
 
-    return evaluation_command("eval", evaluate, __doc__ or "")
+    return evaluation_command("eval", evaluate, HELP)

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
     import click
 
+HELP = """\
+Queue code, print the execution's id, and leave it running.
+
+CODE and the runtime are found as in `runt eval`. Nobody stays to answer input(): a piped stdin is
+read first if the code names stdin, a file also if it says input(, anything with --stdin; else
+`runt reply` answers.
+"""
+
 
 def submit_options(options: dict[str, Any]) -> int:
     """Do what the parsed options of ``submit`` say."""
@@ -39,4 +47,4 @@ def __getattr__(name: str) -> click.Command:
         raise AttributeError(name)
     from runt.options import evaluation_command
 
-    return evaluation_command("submit", submit_options, __doc__ or "")
+    return evaluation_command("submit", submit_options, HELP)

@@ -98,7 +98,7 @@ class Dispatcher:
         sockets = runtime.sockets
         if sockets is None or not sockets.verify():
             raise Refused(Refusal.NOT_CONNECTED, f"{runtime.id} is not connected")
-        if self._deferred or not sockets.is_open(dispatch.channel):
+        if not sockets.is_open(dispatch.channel):
             return None
         meta: dict[str, Any] = {"c": dispatch.channel, "i": dispatch.incarnation}
         if dispatch.id is not None:

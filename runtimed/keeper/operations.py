@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+import zmq
+
 from runtimed.host import Step, passing, process_state
 from runtimed.keeper.dispatch import Dispatch
 from runtimed.keeper.endpoints import CHANNELS, UnusableConnectionFile
@@ -126,6 +128,11 @@ def _signal(keeper: Keeper, request: Request) -> None:
     request.reply({"delivered": send(signum)})
 
 
+def _keypair(keeper: Keeper, request: Request) -> None:
+    public, secret = zmq.curve_keypair()
+    request.reply({"public": public.decode(), "secret": secret.decode()})
+
+
 def _probe(keeper: Keeper, request: Request) -> None:
     runtime = keeper.find(request.text("runtime"))
     pid = runtime.facts.pid if runtime.process is not None else None
@@ -165,6 +172,7 @@ _OPERATIONS: dict[str, Callable[[Keeper, Request], None]] = {
     Op.SEND: _send,
     Op.INTERRUPT: _interrupt,
     Op.SIGNAL: _signal,
+    Op.KEYPAIR: _keypair,
     Op.PROBE: _probe,
     Op.FORGET: _forget,
     Op.ROTATE: _rotate,

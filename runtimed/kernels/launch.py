@@ -124,6 +124,14 @@ def read_connection_file(path: str) -> dict[str, Any]:
     return info
 
 
+def known_address(path: str) -> dict[str, Any] | None:
+    """Return a connection file's content, None where it is missing or damaged."""
+    try:
+        return read_connection_file(path)
+    except (OSError, ValueError):
+        return None
+
+
 def remove_ipc_sockets(info: Mapping[str, Any]) -> None:
     """Remove what a kernel that has ended left at its address: the next one binds there."""
     if info.get("transport") != "ipc":

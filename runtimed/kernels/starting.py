@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runtimed.api.errors import ApiError, KernelDidNotStart, KernelProgramMissing
+from runtimed.api.errors import (
+    ApiError,
+    Denied,
+    KernelDidNotStart,
+    KernelProgramMissing,
+    StoreUnavailable,
+)
 from runtimed.kernels import launch
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.diagnosis import explain_failure
 from runtimed.kernels.intake import describe_exit
 from runtimed.kernels.link import Refused
+from runtimed.paths import UnsafePath
 from runtimed.recorder import Batch
 from runtimed.store import runtimes
 from runtimed.wire.link import Op, Refusal
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from runtimed.kernels.actor import Actor
     from runtimed.kernels.environments import Choice
 
+#: What is said of a kernel whose sockets are neither Unix sockets nor encrypted.
+READABLE = "its sockets are readable by other local users"
 #: A tcp port may be taken by somebody else between our looking and the kernel's binding.
 _PORT_TRIES = 3
 _KILL_S = 5.0
@@ -39,9 +48,19 @@ class _Failed(Exception):
 class Starting:
     """One start of one runtime: its attempts, and what is remembered of them."""
 
-    def __init__(self, actor: Actor, choice: Choice, env: Mapping[str, str] | None) -> None:
-        """With ``env`` None the keeper's memory of the last start is used."""
+    def __init__(
+        self,
+        actor: Actor,
+        choice: Choice,
+        env: Mapping[str, str] | None,
+        address: dict[str, Any] | None = None,
+    ) -> None:
+        """With ``env`` None the keeper's memory of the last start is used.
+
+        ``address`` is the connection info to keep at a restart: other clients know it.
+        """
         self._actor = actor
+        self._address = address
         self._choice = choice
         self._env = None if env is None else launch.kernel_environment(env, choice.env)
 
@@ -54,66 +73,103 @@ class Starting:
         actor.state.is_starting = True
         try:
             await self._attempts(timeout_s)
+        except NoEnvironment:
+            raise
         except _Failed as failure:
-            error = await self._explain(failure)
-            await self._give_up(error)
+            error: ApiError = await self._explain(failure)
+            self._give_up(error)
             raise error from failure
+        except UnsafePath as problem:
+            error = Denied(detail=str(problem))
+            self._give_up(error)
+            raise error from problem
+        except OSError as problem:
+            name = self._choice.kernel_name
+            error = KernelDidNotStart(kernel=name, detail=str(problem), stderr="")
+            self._give_up(error)
+            raise error from problem
         except ApiError as error:
-            await self._give_up(error)
+            self._give_up(error)
             raise
         finally:
             actor.state.is_starting = False
             actor.ring()
 
     async def _attempts(self, timeout_s: float) -> None:
-        choice, store = self._choice, self._actor.parts.recorder.store
-        spec, version = self._spec_version()
+        if self._address is not None:
+            with contextlib.suppress(_PortTaken):
+                await self._attempt(self._address, timeout_s)
+                return
+        prefix = self._ipc_prefix()
+        if prefix is None:
+            await self._over_tcp(timeout_s)
+            return
+        try:
+            silence_s = min(timeout_s, self._actor.parts.config.ipc_silence_s)
+            await self._attempt(launch.ipc_address(prefix, self._choice.kernel_name), silence_s)
+        except _Failed as first:
+            if first.is_missing:
+                raise
+            await self._over_tcp_instead(first, timeout_s)
+
+    def _ipc_prefix(self) -> str | None:
+        """Return the path for its ipc sockets, None where it must listen on tcp."""
+        choice = self._choice
         prefix = launch.ipc_prefix(self._actor.row.id)
         if prefix is None:
             self._notice("its ipc path would be too long, so it listens on tcp")
-        remembered = spec is not None and store.read(runtimes.needs_tcp, spec, version)
-        if prefix is not None and not choice.begins_with_tcp and not remembered:
-            try:
-                silence_s = min(timeout_s, self._actor.parts.config.ipc_silence_s)
-                await self._attempt(launch.ipc_address(prefix, choice.kernel_name), silence_s)
-                return
-            except _Failed as failure:
-                if failure.is_missing:
-                    raise
-                first = failure
-            try:
-                await self._over_tcp(timeout_s)
-            except _Failed as failure:
-                raise first from failure
-            if spec is not None:
-                store.write(runtimes.note_tcp, spec, version, now_ms())
-            return
-        await self._over_tcp(timeout_s)
+        needs_tcp = choice.begins_with_tcp or (
+            choice.resource_dir is not None
+            and self._actor.parts.recorder.store.read(
+                runtimes.needs_tcp, choice.resource_dir, self._version
+            )
+        )
+        return None if needs_tcp else prefix
 
-    def _spec_version(self) -> tuple[str | None, str]:
-        choice = self._choice
-        return choice.resource_dir, f"{choice.spec_mtime_ns} {choice.argv[0]}"
+    @property
+    def _version(self) -> str:
+        """What is remembered of a kernelspec holds for this state of it, and no other."""
+        return f"{self._choice.spec_mtime_ns} {self._choice.argv[0]}"
+
+    async def _over_tcp_instead(self, first: _Failed, timeout_s: float) -> None:
+        """Try once more over tcp; only if that works was it for the transport."""
+        try:
+            await self._over_tcp(timeout_s)
+        except _Failed:
+            raise first from None
+        if self._choice.resource_dir is not None:
+            self._actor.parts.recorder.store.write(
+                runtimes.note_tcp, self._choice.resource_dir, self._version, now_ms()
+            )
 
     async def _over_tcp(self, timeout_s: float) -> None:
         for _ in range(_PORT_TRIES - 1):
-            address = launch.tcp_address(self._choice.kernel_name)
             with contextlib.suppress(_PortTaken):
-                await self._attempt(address, timeout_s)
+                await self._attempt(await self._tcp_address(), timeout_s)
                 return
-        await self._attempt(launch.tcp_address(self._choice.kernel_name), timeout_s)
+        await self._attempt(await self._tcp_address(), timeout_s)
 
-    async def _attempt(self, address: dict[str, object], timeout_s: float) -> None:
-        actor, choice = self._actor, self._choice
-        row = actor.row
+    async def _tcp_address(self) -> dict[str, Any]:
+        address = launch.tcp_address(self._choice.kernel_name)
+        if self._choice.supports_curve:
+            pair = await self._actor.request(Op.KEYPAIR)
+            address["curve_publickey"] = pair["public"]
+            address["curve_secretkey"] = pair["secret"]
+        return address
+
+    async def _attempt(self, address: dict[str, Any], timeout_s: float) -> None:
+        actor, row = self._actor, self._actor.row
         launch.write_connection_file(row.connection_file, address)
         actor.new_key()
-        row.transport, row.ip = str(address["transport"]), str(address["ip"])
+        row.transport, row.ip = address["transport"], address["ip"]
         row.private = row.transport == "ipc" or "curve_publickey" in address
         if not row.private:
-            self._notice("its sockets are readable by other local users")
+            self._notice(READABLE)
+        elif READABLE in row.notices:
+            row.notices.remove(READABLE)
         actor.save()
-        await spawn(actor, choice.argv, self._env)
         exits = actor.exits
+        await spawn(actor, self._choice.argv, self._env)
         try:
             async with asyncio.timeout(timeout_s):
                 await actor.until(lambda: row.status == "alive" or actor.exits != exits)
@@ -140,17 +196,17 @@ class Starting:
         why = await explain_failure(self._choice, stderr, self._env or dict(os.environ))
         return why or KernelDidNotStart(kernel=name, detail=str(failure), stderr=stderr)
 
-    async def _give_up(self, error: ApiError) -> None:
+    def _give_up(self, error: ApiError) -> None:
         """End the runtime; what was queued on it is cancelled."""
         actor = self._actor
         actor.state.is_starting = False
         if actor.row.status == "dead":
             return
         batch = Batch(now_ms())
-        effects = actor.intake.end_process(
-            actor.row.exit or {"reason": "not_started"}, batch.now_ms, batch, reason=str(error)
-        )
-        actor.parts.recorder.commit(batch)
+        exit_ = actor.row.exit or {"reason": "not_started"}
+        effects = actor.intake.end_process(exit_, batch.now_ms, batch, reason=str(error))
+        with contextlib.suppress(StoreUnavailable):  # the next daemon will find the same
+            actor.parts.recorder.commit(batch)
         actor.act(effects)
 
 
@@ -186,6 +242,7 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
             connection_file=row.connection_file,
             stdout=stdout_path(actor),
             stderr=stderr_path(actor),
+            keep_env=True,
         )
     except Refused as refusal:
         if refusal.code == Refusal.SPAWN_FAILED:

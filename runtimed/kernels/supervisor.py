@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
@@ -111,13 +112,22 @@ class Supervisor:
                 continue
             self.keeper_pid = hello["pid"]
             self.link = link
-            for runtime_id, actor in self.actors.items():
-                actor.resume(hello["runtimes"].get(runtime_id))
+            self._resume(link, hello["runtimes"])
             self._linked.set()
             await link.lost.wait()
             log.warning("the link to the keeper was lost")
             self._linked.clear()
             self.link = None
+
+    def _resume(self, link: KeeperLink, known: Mapping[str, dict[str, Any]]) -> None:
+        """Tell actors what the keeper knows; end kernels whose start was given up meanwhile."""
+        for runtime_id, actor in self.actors.items():
+            actor.resume(known.get(runtime_id))
+        for runtime_id, info in known.items():
+            row = self.rows.get(runtime_id)
+            if row is not None and row.status == "dead" and info.get("alive"):
+                log.warning("%s is taken for dead and is ended", runtime_id)
+                link.request(Op.SIGNAL, runtime=runtime_id, signum=int(signal.SIGKILL), tree=True)
 
     def _on_bell(self, ends: dict[str, int]) -> None:
         for runtime_id in ends:
@@ -315,16 +325,17 @@ class Supervisor:
         row.status, row.ended_ms = "starting", None
         actor.state.is_starting = True
         living = actor
+        address = launch.known_address(row.connection_file)
 
         async def start() -> Actor:
             try:
-                await Starting(living, choice, None).run(60.0)
+                await Starting(living, choice, None, address).run(60.0)
             except NoEnvironment:
                 if env is None:
                     row.notices.append(
                         "restarted with runtimed's own environment: the old one is not to be had"
                     )
-                await Starting(living, choice, fallback).run(60.0)
+                await Starting(living, choice, fallback, address).run(60.0)
             return living
 
         return await asyncio.shield(self._in_background(start(), name=f"restart {row.id}"))

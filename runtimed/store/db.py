@@ -39,7 +39,9 @@ _UNAVAILABLE = (
     apsw.PermissionsError,
 )
 
-__all__ = ["Store", "TooNew"]
+Connection = apsw.Connection
+
+__all__ = ["Connection", "Store", "TooNew"]
 
 
 class Store:

@@ -37,6 +37,7 @@ class Op(enum.StrEnum):
     PROBE = "probe"
     FORGET = "forget"
     ROTATE = "rotate"
+    KEYPAIR = "keypair"
     STOP = "stop"
 
 

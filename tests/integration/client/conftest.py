@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[3]
-FAKE_DAEMON = (sys.executable, str(REPOSITORY / "tests" / "harness" / "fake_daemon.py"))
+FAKE_DAEMON = (sys.executable, str(REPOSITORY / "tests" / "harness" / "daemon_stand_in.py"))
 
 
 @pytest.fixture

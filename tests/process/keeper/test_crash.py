@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from runtimed.host import Step
+from runtimed.host import Step, boot_id
 from runtimed.wire.journal import Event, Kind, encode
 from tests.harness.keeper import is_event
 
@@ -249,7 +249,7 @@ def test_a_pid_that_is_anothers_by_now_is_not_the_kernel(
         "incarnation": 2,
         "pid": os.getpid(),
         "start_time": 1,
-        "boot_id": "",
+        "boot_id": boot_id(),
         "connection_file": ipc_kernel.connection_file,
         "launched": True,
         "channels": [],

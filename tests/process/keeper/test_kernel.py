@@ -76,28 +76,33 @@ def test_an_exit_is_journaled_with_its_status_after_the_last_words(
     assert not psutil.pid_exists(pid), "it was reaped"
 
 
-def test_everything_that_reached_us_is_journaled_before_the_exit(
+def test_what_reached_us_while_nobody_read_is_journaled_before_the_exit(
     client: Client, kernel: Kernel
 ) -> None:
-    """A keeper that was not reading when the kernel died reads all that is there afterwards."""
-    kernel.spawn(client)
+    """The keeper learns of the exit and of the last messages in the same moment."""
+    pid = kernel.spawn(client)
     kernel.send(
         client,
         "from ipykernel.kernelapp import IPKernelApp\n"
-        "import os, time, zmq\n"
-        "app = IPKernelApp.instance()\n"
-        "app.iopub_thread.socket.setsockopt(zmq.SNDHWM, 0)\n"
-        "send = app.session.send\n"
-        "for i in range(3000):\n"
-        "    send(app.iopub_socket, 'stream', {'name': 'stdout', 'text': f'{i} '},\n"
-        "         parent=get_ipython().kernel.get_parent())\n"
-        "time.sleep(1)\n"
+        "import os, time\n"
+        "send = IPKernelApp.instance().session.send\n"
+        "time.sleep(0.3)\n"
+        "for i in range(100):\n"
+        "    send(get_ipython().kernel.iopub_socket, 'stream',\n"
+        "         {'name': 'stdout', 'text': f'{i} '}, parent=get_ipython().kernel.get_parent())\n"
+        "time.sleep(0.3)\n"
         "os.kill(os.getpid(), 9)",
         "x.1",
     )
+    client.wait("r1", lambda r: kernel.is_message(r, "execute_input", "x.1"))
+    client.keeper.signal(signal.SIGSTOP)
+    while process_state(pid) != "Z":
+        time.sleep(0.01)
+    assert kernel.text(client.keeper.records("r1"), "x.1") == "", "it was stopped before"
+    client.keeper.signal(signal.SIGCONT)
     client.event("r1", "exited")
     text = kernel.text(client.keeper.records("r1"), "x.1")
-    assert text.split() == [str(i) for i in range(3000)]
+    assert text.split() == [str(i) for i in range(100)]
 
 
 def test_a_kernel_that_dies_at_once_is_reported_with_its_stderr_in_its_file(

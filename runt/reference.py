@@ -1,0 +1,66 @@
+"""The reference page of the command line, made from the commands: ``python -m runt.reference``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from runt.group import VERBS, group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD = """\
+# Command line
+
+Made from the commands by `python -m runt.reference`; change them, not this page.
+
+`runt` is a client: each verb is one call of the API. On every verb, `--json` prints
+`{"schema": 1, "<noun>": …}` (`attach`: one line an event) and nothing else on stdout, `-q` ids
+only. Tables are for terminals; a pipe gets tabs and one header line. Colours are for terminals
+too, unless `NO_COLOR` is set. A runtime is called by its id, short id, name, pid, kernel id or
+connection file; where nothing is destroyed a unique prefix will do.
+
+A kernel that is started gets the caller's environment, less what belongs to the session:
+{session}.
+"""
+
+
+def page() -> str:
+    """Return the page, Markdown."""
+    from runt.project import SESSION_PREFIXES, SESSION_VARIABLES
+
+    names = [*sorted(SESSION_VARIABLES), *(f"{prefix}*" for prefix in SESSION_PREFIXES)]
+    head = _HEAD.replace("{session}", ", ".join(f"`{name}`" for name in names))
+    parent = click.Context(group, info_name="runt")
+    parts = [head]
+    for verb in VERBS:
+        command = group.get_command(parent, verb)
+        assert command is not None  # noqa: S101 (every verb has one; tested)
+        parts.append("\n".join(_section(click.Context(command, parent, verb))))
+    return "\n".join(parts)
+
+
+def _section(ctx: click.Context) -> Iterator[str]:
+    command = ctx.command
+    yield f"## runt {ctx.info_name}\n"
+    yield f"    {command.get_usage(ctx).removeprefix('Usage: ')}\n"
+    yield f"{_text(command.help)}\n"
+    rows = [record for p in command.get_params(ctx) if (record := p.get_help_record(ctx))]
+    yield "| option | |\n| --- | --- |"
+    for flags, help in rows:
+        shown = flags.replace("|", "\\|")
+        yield f"| `{shown}` | {' '.join(help.split())} |"
+    if command.epilog:
+        yield f"\n{command.epilog}"
+    yield ""
+
+
+def _text(help: str | None) -> str:
+    return "\n".join(line.strip() for line in (help or "").strip().splitlines())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
