@@ -30,8 +30,12 @@ class Feed:
     """A subscription with its connection."""
 
     def __init__(
-        self, connect: Callable[[], LineClient], filters: dict[str, Any],
-        *, since: str | None = None, again_from: str | None = None,
+        self,
+        connect: Callable[[], LineClient],
+        filters: dict[str, Any],
+        *,
+        since: str | None = None,
+        again_from: str | None = None,
     ) -> None:
         """``again_from``: the cursor to resume from where no cursor was seen before a loss."""
         self._connect = connect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -39,6 +40,9 @@ VERBS = {
 #: Names from earlier runts; they work and are not listed.
 ALIASES = {"exec": "submit", "get-results": "output"}
 
+#: The variable through which a shell asks for completions; click's name for it.
+_COMPLETES = "_RUNT_COMPLETE"
+
 
 class Verbs(click.Group):
     """Loads the module of a verb when the verb is asked for."""
@@ -67,8 +71,10 @@ def group() -> None:
 
 def run(argv: list[str]) -> int:
     """Run a command line through click, and return the exit code."""
+    if _COMPLETES in os.environ:
+        group.main(argv, "runt", complete_var=_COMPLETES)
     try:
-        return session.guarded(lambda: group.main(argv, "runt", standalone_mode=False))
+        return session.guarded(lambda: _invoke(argv))
     except click.Abort:
         return exits.INTERRUPTED
     except click.exceptions.Exit as end:
@@ -76,3 +82,10 @@ def run(argv: list[str]) -> int:
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return error.exit_code
+
+
+def _invoke(argv: list[str]) -> int | None:
+    """Invoke without `click.Command.main`, which has its own idea of a closed stdout."""
+    with group.make_context("runt", argv) as ctx:
+        result: int | None = group.invoke(ctx)
+        return result

@@ -41,8 +41,14 @@ class Live:
     """An execution of ours, its state as far as seen, and the loop that follows it."""
 
     def __init__(
-        self, id: str, feed: Feed, writer: Writer, answers: Answers, signals: Signals,
-        *, shows: Shows,
+        self,
+        id: str,
+        feed: Feed,
+        writer: Writer,
+        answers: Answers,
+        signals: Signals,
+        *,
+        shows: Shows,
     ) -> None:
         self.id = id
         self.status = "queued"
@@ -72,6 +78,7 @@ class Live:
 
     def submit(self, params: dict[str, Any], wait_s: float | None) -> int:
         """Submit, follow to the end, and return the exit code."""
+
         def accepted(document: Any, failure: CallFailed | None) -> None:
             if failure is not None:
                 raise failure
@@ -198,6 +205,7 @@ class Live:
 
     def _say_notices(self, runtime_id: str) -> None:
         """Say what the runtime's start has to say, at the first execution in it."""
+
         def told(runtime: Any, failure: CallFailed | None) -> None:
             self._owed -= 1
             for notice in runtime.get("notices", ()) if failure is None else ():
@@ -210,7 +218,8 @@ class Live:
         def fetched(blob: Any, failure: CallFailed | None) -> None:
             self._owed -= 1
             self._blobs[reference["blob"]] = (
-                outputs.of_blob(reference, blob["data"]) if failure is None
+                outputs.of_blob(reference, blob["data"])
+                if failure is None
                 else f"<{outputs.size(reference['size_bytes'])}: {failure}>"
             )
             self._show_held()
@@ -249,6 +258,7 @@ class Live:
 
     def _interrupt(self) -> None:
         """Interrupt ours if it runs, cancel it if it is queued."""
+
         def answered(result: Any, failure: CallFailed | None) -> None:
             self._interrupt_answered = True
             if failure is not None and not self._stdout_closed:

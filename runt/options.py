@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 runtimes_argument = click.argument("runtimes", nargs=-1, required=True, metavar="RUNTIME...")
-executions_argument = click.argument(
-    "executions", nargs=-1, required=True, metavar="EXECUTION..."
-)
+executions_argument = click.argument("executions", nargs=-1, required=True, metavar="EXECUTION...")
 
 
 def for_each(references: tuple[str, ...], act: Callable[[str], int | None]) -> int:
@@ -51,11 +49,12 @@ def evaluation_command(
         return function({**options, "code": code, "argv": ctx.meta.get(_ARGV)})
 
     params: list[click.Parameter] = [click.Argument(["code"], required=False, metavar="[CODE]")]
-    params += [
-        click.Option(_names(o), help=o.help, **_how(o)) for o in OPTIONS if verb in o.verbs
-    ]
+    params += [click.Option(_names(o), help=o.help, **_how(o)) for o in OPTIONS if verb in o.verbs]
     return Evaluation(
-        verb, callback=callback, params=params, help=help,
+        verb,
+        callback=callback,
+        params=params,
+        help=help,
         epilog="Words after -- are the code's own arguments, sys.argv[1:].",
     )
 
@@ -89,8 +88,13 @@ def _how(option: Option) -> dict[str, Any]:
 
 
 def end_all(
-    method: str, done: str, params: dict[str, Any], runtimes: tuple[str, ...],
-    *, quiet: bool, as_json: bool,
+    method: str,
+    done: str,
+    params: dict[str, Any],
+    runtimes: tuple[str, ...],
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """End runtimes by a method that returns an ``Ended``; print what was done to each."""
     ended = []

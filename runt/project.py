@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: Any of these makes a directory a project.
 MARKERS = (".git", "pyproject.toml", ".venv")
 
@@ -11,9 +15,19 @@ MARKERS = (".git", "pyproject.toml", ".venv")
 #: With JPY_PARENT_PID, ipykernel would end together with a process that is not its parent.
 SESSION_VARIABLES = frozenset(
     (
-        "NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "MANAGERPID", "SYSTEMD_EXEC_PID",
+        "NOTIFY_SOCKET",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MANAGERPID",
+        "SYSTEMD_EXEC_PID",
         "JPY_PARENT_PID",
-        "_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID",
+        "_",
+        "SHLVL",
+        "OLDPWD",
+        "COLUMNS",
+        "LINES",
+        "WINDOWID",
+        "TERM_SESSION_ID",
         "RUNT_RUNTIME",
     )
 )
@@ -46,9 +60,7 @@ def find(directory: str) -> str:
         place = above
 
 
-def environment(
-    added: tuple[str, ...] | list[str] = (), *, clean: bool = False
-) -> dict[str, str]:
+def environment(added: Iterable[str] = (), *, clean: bool = False) -> dict[str, str]:
     """Return the variables for a kernel that is started now: the caller's, less its session's.
 
     ``clean`` begins with what a login has (HOME, USER, LOGNAME, PATH, LANG, SHELL, TMPDIR) in

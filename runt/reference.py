@@ -46,13 +46,14 @@ def page() -> str:
 def _section(ctx: click.Context) -> Iterator[str]:
     command = ctx.command
     yield f"## runt {ctx.info_name}\n"
-    yield f"    {command.get_usage(ctx).removeprefix('Usage: ')}\n"
+    usage = " ".join(["runt", str(ctx.info_name), *command.collect_usage_pieces(ctx)])
+    yield f"    {usage}\n"
     yield f"{_text(command.help)}\n"
-    rows = [record for p in command.get_params(ctx) if (record := p.get_help_record(ctx))]
     yield "| option | |\n| --- | --- |"
-    for flags, help in rows:
-        shown = flags.replace("|", "\\|")
-        yield f"| `{shown}` | {' '.join(help.split())} |"
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
+            flags, help = record[0].replace("|", "\\|"), " ".join(record[1].split())
+            yield f"| `{flags}` | {help} |"
     if command.epilog:
         yield f"\n{command.epilog}"
     yield ""

@@ -23,7 +23,7 @@ def _home(path: str | None) -> str:
     if not path:
         return "-"
     if home != "/" and (path == home or path.startswith(home + os.sep)):
-        return "~" + path[len(home):]
+        return "~" + path[len(home) :]
     return path
 
 
@@ -131,9 +131,7 @@ def display_width(line: str) -> int:
     """Return how many columns of a terminal the line takes, wide East Asian characters counted."""
     from unicodedata import combining, east_asian_width
 
-    return sum(
-        0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in line
-    )
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in line)
 
 
 def fields(document: dict[str, Any]) -> str:

@@ -40,7 +40,9 @@ class Signals:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
@@ -54,6 +56,7 @@ class Signals:
 
         For what may wait long without polling: the start of a daemon.
         """
+
         def wrapped() -> T:
             for number, handler in self._before.items():
                 signal.signal(number, handler)

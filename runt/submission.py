@@ -7,6 +7,10 @@ import os
 from runt import project
 from runt.failures import UsageFailure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def parameters(options: dict[str, object], *, detached: bool) -> dict[str, object]:
     """Return the parameters of ``execution.submit`` for these options."""
@@ -45,13 +49,11 @@ def which_runtime(options: dict[str, object]) -> dict[str, object]:
 def start_parameters(options: dict[str, object]) -> dict[str, object]:
     """Return the parameters with which a runtime is started here."""
     cwd = project.cwd()
-    added = options.get("env") or ()
+    added: Any = options.get("env") or ()
     params: dict[str, object] = {
         "project": project.find(cwd),
         "cwd": cwd,
-        "env": project.environment(
-            added, clean=bool(options.get("clean_env")),  # type: ignore[arg-type]
-        ),
+        "env": project.environment(added, clean=bool(options.get("clean_env"))),
     }
     for wish in ("kernel", "python"):
         if options.get(wish):

@@ -29,7 +29,6 @@ from runtimed.service.context import Context
 from runtimed.service.handlers import HANDLERS
 from runtimed.store.blobs import Blobs
 from runtimed.store.db import Store
-from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,8 +141,6 @@ class Daemon:
     async def _end_kernels(self) -> None:
         """End the keeper and all kernels that it started, and take in what it says of that."""
         try:
-            link = await self._supervisor.keeper()
-            await link.request(Op.STOP, kernels=True)
-            await link.lost.wait()
+            await self._supervisor.end_all()
         except (KeeperUnavailable, Refused) as error:
             log.error("the kernels were not ended: %s", error)

@@ -67,7 +67,6 @@ def run(ready_fd: int | None) -> int:
     async def serve(config: Config, state: paths.State) -> None:
         await Daemon(config, state, paths.socket_path()).run(ready)
 
-    os.umask(0o077)
     try:
         config = Config.from_environment()
         paths.check_socket_path(paths.socket_path())

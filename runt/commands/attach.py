@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 @click.command("attach")
 @click.argument("id")
-@click.option("--since", metavar="CURSOR", help="Everything after this cursor, then live; "
-              "the word start: from the first. Without it an execution is shown from its "
-              "beginning, and a runtime from now.")
+@click.option(
+    "--since",
+    metavar="CURSOR",
+    help="Everything after this cursor, then live; "
+    "the word start: from the first. Without it an execution is shown from its "
+    "beginning, and a runtime from now.",
+)
 @quiet_option
 @json_option
 def command(id: str, since: str | None, quiet: bool, as_json: bool) -> int:

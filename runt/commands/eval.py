@@ -81,17 +81,21 @@ def _follow(params: dict[str, Any], options: dict[str, Any]) -> int:
     form = "text" if options["raw"] else options["value"]
     writer = Writer()
     shows = Shows(
-        streams_to=2 if form else None, results=not form,
+        streams_to=2 if form else None,
+        results=not form,
         silent=options["json"] or options["quiet"],
     )
     with Signals() as signals:
         feed = Feed(
-            signals.leaving_default(session.connect), {"execution": params["id"]},
+            signals.leaving_default(session.connect),
+            {"execution": params["id"]},
             # An id that the caller brings may be one that ran already.
-            since="start" if options["id"] else None, again_from="start",
+            since="start" if options["id"] else None,
+            again_from="start",
         )
         answers = Answers(
-            writer, use_stdin=not options["no_stdin"] and "stdin" not in params,
+            writer,
+            use_stdin=not options["no_stdin"] and "stdin" not in params,
         )
         live = Live(params["id"], feed, writer, answers, signals, shows=shows)
         try:
@@ -139,9 +143,7 @@ def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
     start: dict[str, Any] = {name: params.pop(name) for name in names if name in params}
     start.setdefault("name", f"throwaway-{short(params['id'])}")
     try:
-        runtime = session.call(
-            "runtime.start", {**start, "idle_stop_s": _THROWAWAY_IDLE_STOP_S}
-        )
+        runtime = session.call("runtime.start", {**start, "idle_stop_s": _THROWAWAY_IDLE_STOP_S})
     except KeyboardInterrupt:
         _remove(start["name"])
         raise

@@ -14,7 +14,11 @@ class Option:
     __slots__ = ("flags", "help", "kind", "metavar", "name", "verbs")
 
     def __init__(
-        self, flags: str, kind: str | tuple[str, ...], help: str, metavar: str | None = None,
+        self,
+        flags: str,
+        kind: str | tuple[str, ...],
+        help: str,
+        metavar: str | None = None,
         verbs: str = "eval submit",
     ) -> None:
         self.flags = tuple(flags.split())
@@ -27,14 +31,20 @@ class Option:
 
 
 OPTIONS = (
-    Option("--runtime -r", "text", "The runtime to use; else RUNT_RUNTIME, else the project's.",
-           "RUNTIME"),
-    Option("--kernel -k", "text", "A kernelspec or an environment, if one has to be started.",
-           "KERNEL"),
+    Option(
+        "--runtime -r",
+        "text",
+        "The runtime to use; else RUNT_RUNTIME, else the project's.",
+        "RUNTIME",
+    ),
+    Option(
+        "--kernel -k", "text", "A kernelspec or an environment, if one has to be started.", "KERNEL"
+    ),
     Option("--python", "text", "A Python environment or interpreter, likewise.", "PATH"),
     Option("--name", "text", "A name for the runtime, likewise.", "NAME"),
-    Option("--env", "many", "A variable for the kernel, likewise. May be repeated.",
-           "NAME[=VALUE]"),
+    Option(
+        "--env", "many", "A variable for the kernel, likewise. May be repeated.", "NAME[=VALUE]"
+    ),
     Option("--clean-env", "flag", "Start it without the caller's environment."),
     Option("--file -f", "text", "Take the code from this file.", "FILE"),
     Option("--group", "text", "A failing execution cancels what is queued of its group.", "GROUP"),
@@ -44,14 +54,27 @@ OPTIONS = (
     Option("--id", "text", "An execution id (ULID) of your own; the same id runs once.", "ULID"),
     Option("--stdin", "flag", "Read stdin to its end first, whatever the code says."),
     Option("--no-stdin", "flag", "Leave stdin alone."),
-    Option("--wait", "seconds", "Wait so long at most once it is queued; then exit 124.",
-           "SECONDS", "eval"),
+    Option(
+        "--wait",
+        "seconds",
+        "Wait so long at most once it is queued; then exit 124.",
+        "SECONDS",
+        "eval",
+    ),
     Option("--detach -d", "flag", "Print the execution's id and leave it running.", verbs="eval"),
     Option("--rm", "flag", "Use a new runtime, and remove it afterwards.", verbs="eval"),
-    Option("--raw", "flag", "Print the value alone, as text; other output goes to stderr.",
-           verbs="eval"),
-    Option("--value", ("text", "json"), "Print the value alone; other output goes to stderr.",
-           verbs="eval"),
+    Option(
+        "--raw",
+        "flag",
+        "Print the value alone, as text; other output goes to stderr.",
+        verbs="eval",
+    ),
+    Option(
+        "--value",
+        ("text", "json"),
+        "Print the value alone; other output goes to stderr.",
+        verbs="eval",
+    ),
     Option("--json", "flag", "Print the execution as one JSON document."),
     Option("--quiet -q", "flag", "Print only the execution's id."),
 )
@@ -63,7 +86,8 @@ def defaults(verb: str) -> dict[str, object]:
     """Return what the options are when none is given."""
     return {
         option.name: _EMPTY.get(option.kind) if isinstance(option.kind, str) else None
-        for option in OPTIONS if verb in option.verbs
+        for option in OPTIONS
+        if verb in option.verbs
     }
 
 

@@ -10,8 +10,12 @@ from runt.options import json_option, quiet_option
 
 @click.command("logs")
 @click.argument("runtime")
-@click.option("--tail-bytes", type=click.IntRange(0, 1 << 20), metavar="BYTES",
-              help="So much of the end of each.")
+@click.option(
+    "--tail-bytes",
+    type=click.IntRange(0, 1 << 20),
+    metavar="BYTES",
+    help="So much of the end of each.",
+)
 @quiet_option
 @json_option
 def command(runtime: str, tail_bytes: int | None, quiet: bool, as_json: bool) -> None:

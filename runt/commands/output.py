@@ -20,9 +20,7 @@ from runt.options import json_option, quiet_option
 @click.option("--mime", metavar="TYPE", help="Show rich outputs as this type where they have it.")
 @quiet_option
 @json_option
-def command(
-    execution: str, lines: int | None, quiet: bool, as_json: bool, **filters: Any
-) -> None:
+def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **filters: Any) -> None:
     """Print what EXECUTION has put out so far, as text.
 
     With --lines or --tail one page, and its --json tells the cursor of the next; else all of it.

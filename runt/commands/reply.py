@@ -15,9 +15,7 @@ from runt.options import json_option, quiet_option
 @click.option("--eof", is_flag=True, help="End of file in place of a line.")
 @quiet_option
 @json_option
-def command(
-    execution: str, text: str | None, eof: bool, quiet: bool, as_json: bool
-) -> None:
+def command(execution: str, text: str | None, eof: bool, quiet: bool, as_json: bool) -> None:
     """Answer EXECUTION, which waits for input, with TEXT, or with what stdin has."""
     if text is None:
         text = "" if eof else submission.read_stdin().removesuffix("\n")

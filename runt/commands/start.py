@@ -15,15 +15,27 @@ from runt.submission import start_parameters
 @click.command("start")
 @click.argument("kernel", required=False)
 @start_options
-@click.option("--idle-stop", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-              help="Stop it after so long without work; else it never stops by itself.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-              help="Wait so long for its first answer.")
+@click.option(
+    "--idle-stop",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop it after so long without work; else it never stops by itself.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Wait so long for its first answer.",
+)
 @quiet_option
 @json_option
 def command(
-    kernel: str | None, idle_stop: float | None, timeout: float | None,
-    quiet: bool, as_json: bool, **options: Any,
+    kernel: str | None,
+    idle_stop: float | None,
+    timeout: float | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Start a runtime of KERNEL: a kernelspec's name, or a Python environment.
 

@@ -9,8 +9,12 @@ from runt.options import end_all, json_option, quiet_option, runtimes_argument
 
 @click.command("stop")
 @runtimes_argument
-@click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS",
-              help="Wait so long before each harder means.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait so long before each harder means.",
+)
 @quiet_option
 @json_option
 def command(runtimes: tuple[str, ...], grace: float | None, quiet: bool, as_json: bool) -> int:

@@ -15,13 +15,16 @@ from runt.shows import ended_sentence
 
 @click.command("wait")
 @executions_argument
-@click.option("--wait", "--timeout", "wait_s", type=click.FloatRange(min=0), metavar="SECONDS",
-              help="Wait so long at most, for all of them; then exit 124.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait so long at most, for all of them; then exit 124.",
+)
 @quiet_option
 @json_option
-def command(
-    executions: tuple[str, ...], wait_s: float | None, quiet: bool, as_json: bool
-) -> int:
+def command(executions: tuple[str, ...], wait_s: float | None, quiet: bool, as_json: bool) -> int:
     """Wait until executions are final. Exits as `runt eval` would have."""
     deadline = None if wait_s is None else time.monotonic() + wait_s
     documents: list[dict[str, Any]] = []

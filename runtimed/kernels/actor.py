@@ -16,17 +16,16 @@ from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
 from runtimed.host import Step, passing
 from runtimed.kernels import launch, pyargs
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.intake import (
+from runtimed.kernels.effects import (
     Answered,
     Connected,
     Effect,
     Exited,
     Finished,
     InputWanted,
-    Intake,
     Unsettled,
-    barrier_id,
 )
+from runtimed.kernels.intake import Intake, barrier_id
 from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.messages import Signer, execute_content
 from runtimed.kernels.prepare import is_large, prepare
@@ -88,6 +87,8 @@ class Actor:
         self.process: psutil.Process | None = None
         self._signer: Signer | None = None
         self._bell = asyncio.Event()
+        self._end: int | None = None
+        """How far the journal reaches, by the keeper's last word in this connection to it."""
         self._changes: list[asyncio.Future[None]] = []
         self._infos_sent = 0
         self._resumption: dict[str, Any] | None = None
@@ -97,8 +98,10 @@ class Actor:
 
     # The journal, into the store
 
-    def ring(self) -> None:
-        """Say that there may be something to read, or to send."""
+    def ring(self, end: int | None = None) -> None:
+        """Say that there may be something to send, or to read: up to ``end``, if it is known."""
+        if end is not None:
+            self._end = end
         self._bell.set()
 
     async def run(self) -> None:
@@ -122,16 +125,12 @@ class Actor:
 
     async def catch_up(self) -> None:
         """Take in all that the journal has."""
-        while True:
+        while self._end is None or self.reader.offset < self._end:
             try:
                 records = self.reader.read()
             except (CorruptRecord, OSError) as error:
-                log.error(
-                    "%s: its journal cannot be read at %d: %s",
-                    self.row.id,
-                    self.reader.offset,
-                    error,
-                )
+                if await self._skip_damage(error):
+                    continue
                 return
             if not records:
                 return
@@ -148,7 +147,28 @@ class Actor:
             await self._commit_at_last(batch)
             self.reader.offset = self.row.journal_offset
             self.act(effects)
-            await asyncio.sleep(0)
+            if self.reader.offset != self._end:
+                await asyncio.sleep(0)  # what takes long takes turns with everybody else
+
+    async def _skip_damage(self, error: Exception) -> bool:
+        """Go on behind a part of the journal that cannot be read, with a gap on the record.
+
+        Where the next record begins is known at the beginning of a segment only; the keeper is
+        asked for a new one, unless there is one.
+        """
+        offset = self.reader.offset
+        log.error("%s: its journal cannot be read at %d: %s", self.row.id, offset, error)
+        following = self.reader.next_segment()
+        if following is None:
+            with contextlib.suppress(KeeperUnavailable):
+                self.request(Op.ROTATE)
+            return False
+        batch = Batch(now_ms())
+        self.intake.gap({"reason": "journal_damaged"}, batch.now_ms, batch)
+        self.row.journal_offset = batch.offsets[self.row.id] = following
+        await self._commit_at_last(batch)
+        self.reader.seek(following)
+        return True
 
     async def _prepare(self, record: Record) -> Prepared:
         blobs = self.parts.blobs
@@ -185,8 +205,8 @@ class Actor:
                     self.queue.finished(row)
                 case Unsettled(row):
                     asyncio.get_running_loop().call_later(SETTLE_S, self._settle, row)
-                case InputWanted(row) if row.stdin is not None:
-                    self.queue.feed(row, row.stdin)
+                case InputWanted(row):
+                    self.queue.feed(row)
         waiting, self._changes = self._changes, []
         for change in waiting:
             if not change.done():
@@ -268,6 +288,7 @@ class Actor:
             self.ask_kernel_info()
         if same_process and (row := self.state.in_flight) is not None:
             self.send_barrier(row)
+            self.queue.feed(row)
 
     def _answered(self, content: dict[str, Any]) -> None:
         """Take a kernel_info_reply; once it is heard on iopub too, the runtime is alive."""
@@ -307,6 +328,7 @@ class Actor:
         dispatched again.
         """
         self._resumption = info or {}
+        self._end = None
         self.ring()
 
     async def _resume(self, info: dict[str, Any]) -> None:
@@ -331,6 +353,7 @@ class Actor:
             self.ask_kernel_info()
         if (row := state.in_flight) is not None:
             self.send_barrier(row)
+            self.queue.feed(row)
 
     def send_barrier(self, row: ExecutionRow) -> None:
         """Send a request behind the execution: its answer proves that the shell is past it."""

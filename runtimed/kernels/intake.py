@@ -7,10 +7,19 @@ recorder, and returns effects for the actor to act on once the batch is committe
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtimed.kernels.documents import execution_changes, runtime_document
+from runtimed.kernels.effects import (
+    Answered,
+    Connected,
+    Disconnected,
+    Effect,
+    Exited,
+    Finished,
+    InputWanted,
+    Unsettled,
+)
 from runtimed.model.execution import Stimulus, advance
 from runtimed.model.ids import message_id, split_message_id
 from runtimed.model.outputs import shown_display_id
@@ -28,60 +37,6 @@ if TYPE_CHECKING:
 
 BARRIER = "barrier."
 FAILED = frozenset(("error", "interrupted", "kernel_died", "lost"))
-
-
-@dataclass(slots=True, frozen=True)
-class Connected:
-    """A socket set stands. ``same_process``: it is a new set to the process of before."""
-
-    same_process: bool
-
-
-@dataclass(slots=True, frozen=True)
-class Disconnected:
-    """A socket set is dead."""
-
-    reason: str
-
-
-@dataclass(slots=True, frozen=True)
-class Exited:
-    """The process ended."""
-
-    exit: dict[str, Any]
-
-
-@dataclass(slots=True, frozen=True)
-class Answered:
-    """The kernel answered a request that is not an execution: msg_type, parent, content."""
-
-    msg_type: str
-    parent_id: str
-    content: dict[str, Any]
-
-
-@dataclass(slots=True, frozen=True)
-class Finished:
-    """An execution is final."""
-
-    row: ExecutionRow
-
-
-@dataclass(slots=True, frozen=True)
-class Unsettled:
-    """Of reply and idle, one came; the other may be lost."""
-
-    row: ExecutionRow
-
-
-@dataclass(slots=True, frozen=True)
-class InputWanted:
-    """An execution asks for input."""
-
-    row: ExecutionRow
-
-
-Effect = Connected | Disconnected | Exited | Answered | Finished | Unsettled | InputWanted
 
 
 class Intake:
@@ -130,6 +85,8 @@ class Intake:
             row = self._ours(sent_id.partition(".input.")[0])
             if row is not None and row.status == "waiting_input":
                 row.input = None
+                if row.stdin is not None:
+                    row.stdin = row.stdin.partition("\n")[2]
                 self._advance(row, Stimulus.INPUT_ANSWERED, at_ms, batch)
         elif (row := self._ours(sent_id)) is not None:
             row.incarnation = meta.get("i")
@@ -155,13 +112,14 @@ class Intake:
                 if (execution := self._ours(str(meta.get("id", "")))) is not None:
                     self._advance(execution, Stimulus.UNSENT, at_ms, batch)
             case Event.GAP:
-                self._gap(meta, at_ms, batch)
+                self.gap(meta, at_ms, batch)
             case Event.EXITED:
                 exit_ = {name: meta.get(name) for name in ("code", "signal", "reason")}
                 return self.end_process(exit_, at_ms, batch)
         return []
 
-    def _gap(self, meta: dict[str, Any], at_ms: int, batch: Batch) -> None:
+    def gap(self, meta: dict[str, Any], at_ms: int, batch: Batch) -> None:
+        """Note that something did not reach us, on the execution that ran if there was one."""
         gap = {
             "reason": str(meta.get("reason")),
             "from_at": _at(meta.get("from_ns")),
@@ -184,8 +142,9 @@ class Intake:
         parent = message.parent_id
         ours = split_message_id(parent) if message.parent_session == self._session else None
         for op in prepared.operations:
+            self._show_again(op, None if ours is None else ours[0], at_ms, batch)
             if ours is not None:
-                self._output(ours[0], op, at_ms, batch)
+                batch.event("output", self._state.row.id, ours[0], op, at_ms)
         row = self._ours(parent)
         match message.msg_type:
             case "status" if message.content.get("execution_state") == "idle":
@@ -209,35 +168,42 @@ class Intake:
     def _start(self, row: ExecutionRow, count: Any, at_ms: int, batch: Batch) -> None:
         if row.started_ms is None:
             row.started_ms = at_ms
-        if isinstance(count, int):
+        if _is_count(count):
             row.execution_count = count
-        self._advance(row, Stimulus.STARTED, at_ms, batch, announce=isinstance(count, int))
+        self._advance(row, Stimulus.STARTED, at_ms, batch, announce=_is_count(count))
 
-    def _output(self, execution_id: str, op: dict[str, Any], at_ms: int, batch: Batch) -> None:
-        """Record an output of ours, and what it changes of earlier ones under its display_id."""
-        runtime_id = self._state.row.id
+    def _show_again(
+        self, op: dict[str, Any], execution_id: str | None, at_ms: int, batch: Batch
+    ) -> None:
+        """Record what an output changes of those that other executions show under its display_id.
+
+        ``execution_id`` is whose output it is; None is a foreign one.
+        """
         display_id = shown_display_id(op)
-        if display_id is not None:
-            noted = [e for r, d, e in batch.displays if d == display_id]
-            for shown_in in {*self._showing(display_id), *noted} - {execution_id}:
-                source = op if op["op"] == "update" else op["output"]
-                update = {
-                    "op": "update",
-                    "display_id": display_id,
-                    "data": source["data"],
-                    "metadata": source["metadata"],
-                }
-                batch.event("output", runtime_id, shown_in, update, at_ms)
-            if op["op"] == "add":
-                batch.displays.append((runtime_id, display_id, execution_id))
-        batch.event("output", runtime_id, execution_id, op, at_ms)
+        if display_id is None:
+            return
+        runtime_id = self._state.row.id
+        noted = [e for _, d, e in batch.displays if d == display_id]
+        source = op if op["op"] == "update" else op["output"]
+        update = {
+            "op": "update",
+            "display_id": display_id,
+            "data": source["data"],
+            "metadata": source["metadata"],
+        }
+        if "buffers" in op:
+            update["buffers"] = op["buffers"]
+        for shown_in in sorted({*self._showing(display_id), *noted} - {execution_id}):
+            batch.event("output", runtime_id, shown_in, update, at_ms)
+        if op["op"] == "add" and execution_id is not None:
+            batch.displays.append((runtime_id, display_id, execution_id))
 
     def _reply(self, message: Message, at_ms: int, batch: Batch) -> list[Effect]:
         if message.msg_type == "execute_reply":
             if (row := self._ours(message.parent_id)) is None:
                 return []
             count = message.content.get("execution_count")
-            if isinstance(count, int) and row.started_ms is not None:
+            if _is_count(count) and row.started_ms is not None:
                 row.execution_count = count
             return self._advance(
                 row,
@@ -245,7 +211,7 @@ class Intake:
                 at_ms,
                 batch,
                 detail=str(message.content.get("status")),
-                ename=message.content.get("ename"),
+                ename=_word(message.content.get("ename")),
             )
         if message.parent_id.startswith(BARRIER):
             return self._barrier(message.parent_id, "reply", at_ms, batch)
@@ -297,6 +263,8 @@ class Intake:
         announce: bool = False,
     ) -> list[Effect]:
         before = row.progress
+        if before.is_final:
+            return []
         row.progress = after = advance(
             before, stimulus, detail=detail, ename=ename, carry_over=row.carry_over
         )
@@ -370,11 +338,22 @@ class Intake:
 
 def describe_exit(exit_: dict[str, Any]) -> str:
     """Say in words how a kernel's process ended."""
-    if exit_.get("signal") is not None:
-        return f"the kernel was ended by {signal.Signals(exit_['signal']).name}"
+    if (number := exit_.get("signal")) is not None:
+        # Real-time signals have no names of their own.
+        names = {int(known): known.name for known in signal.Signals}
+        return f"the kernel was ended by {names.get(number, f'signal {number}')}"
     if exit_.get("code") is not None:
         return f"the kernel exited with status {exit_['code']}"
     return "the kernel ended; how is not known"
+
+
+def _is_count(value: object) -> bool:
+    """Whether it is a number that the store can hold: kernels say what they like."""
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _at(ns: Any) -> str | None:

@@ -70,6 +70,15 @@ class JournalReader:
         """Whether the segment is closed: its successor begins exactly where we are."""
         return any(self._start < start <= self.offset for start in self._segments())
 
+    def next_segment(self) -> int | None:
+        """Return where the next segment begins, None if this is the last one."""
+        return next((start for start in self._segments() if start > self.offset), None)
+
+    def seek(self, offset: int) -> None:
+        """Read on from another offset."""
+        self.close()
+        self.offset = offset
+
     def unlink_before(self, offset: int) -> int:
         """Unlink closed segments that end at or before the offset; return how many."""
         starts = self._segments()

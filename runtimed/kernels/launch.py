@@ -17,6 +17,8 @@ from runtimed import paths
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runtimed.paths import State
+
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 #: Variables of the session that a client runs in: a kernel outlives it. With JPY_PARENT_PID
@@ -155,3 +157,13 @@ def stderr_tail(path: str, size_bytes: int = 4096) -> str:
     if end > size_bytes:
         data = data.partition(b"\n")[2]
     return data.decode("utf-8", "replace")
+
+
+def stdout_path(state: State, runtime_id: str) -> str:
+    """Return the file of what the kernel's process itself writes to stdout."""
+    return os.path.join(state.kernels, f"{runtime_id}.out")
+
+
+def stderr_path(state: State, runtime_id: str) -> str:
+    """Return the file of what the kernel's process itself writes to stderr."""
+    return os.path.join(state.kernels, f"{runtime_id}.err")

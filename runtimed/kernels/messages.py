@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ class Signer:
         if not hmac.compare_digest(self._sign(parts), bytes(signature)):
             raise BadMessage("the signature does not verify")
         try:
-            header, parent, metadata, content = (_decode(part) for part in parts)
+            header, parent, metadata, content = (_parsed(part) for part in parts)
             return Message(
                 msg_type=str(header["msg_type"]),
                 msg_id=str(header["msg_id"]),
@@ -103,8 +104,40 @@ class Signer:
                 metadata=metadata,
                 buffers=list(frames[start + 1 + _PARTS :]),
             )
-        except (msgspec.DecodeError, KeyError, RecursionError) as error:
+        except (ValueError, KeyError, RecursionError) as error:
             raise BadMessage(f"malformed: {error}") from error
+
+
+def _parsed(part: Frame) -> dict[str, Any]:
+    """Return what a part of a message says; of what is not JSON in UTF-8, what can be had.
+
+    Kernels write NaN, halves of surrogate pairs and, where Python's ``surrogateescape`` is at
+    work, bytes of no encoding. Raises `ValueError` or `RecursionError`.
+    """
+    try:
+        return _decode(part)
+    except ValueError:  # msgspec's errors and UnicodeDecodeError are both
+        found = json.loads(bytes(part).decode("utf-8", "replace"), parse_constant=_no_number)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    whole: dict[str, Any] = _encodable(found)
+    return whole
+
+
+def _no_number(_: str) -> None:
+    """NaN and the infinities become null, as in every JSON that has no such numbers."""
+
+
+def _encodable(value: Any) -> Any:
+    """Return the value with U+FFFD where a string has half a surrogate pair."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            return {_encodable(name): _encodable(member) for name, member in value.items()}
+        case list():
+            return [_encodable(member) for member in value]
+    return value
 
 
 def execute_content(code: str, *, silent: bool) -> dict[str, Any]:

@@ -7,36 +7,48 @@ namespace.
 from __future__ import annotations
 
 _SETUP = """
-import builtins, io, sys
-saved = {"argv": sys.argv, "stdin": sys.stdin}
-sys._runtimed_saved = saved
+import builtins, os, sys, tempfile
+# An attempt that the kernel aborted may have left its own: what was there before it counts.
+saved = sys.__dict__.setdefault("_runtimed_saved", {})
 if argv is not None:
+    saved.setdefault("argv", sys.argv)
     sys.argv = ["-c", *argv]
 if data is not None:
-    stdin = sys.stdin = io.StringIO(data)
-    def read(prompt=""):
+    saved.setdefault("stdin", sys.stdin)
+    if "fd" not in saved:
+        saved["fd"] = os.dup(0)
+    # The descriptor too: sys.stdin.buffer, open(0) and child processes read it.
+    with tempfile.TemporaryFile() as file:
+        file.write(data.encode("utf-8", "surrogateescape"))
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+    def read(prompt="", *_, **__):
         print(prompt, end="", flush=True)
-        line = stdin.readline()
+        line = sys.stdin.readline()
         if not line:
             raise EOFError("EOF when reading a line")
         return line.removesuffix("\\n")
     try:
-        # ipykernel binds builtins.input to this at the beginning of each execution.
-        kernel = builtins.get_ipython().kernel
-        kernel.raw_input = read
-        saved["kernel"] = kernel
-    except Exception:
+        # ipykernel binds input and getpass to these at the beginning of each execution.
+        saved["kernel"] = kernel = builtins.get_ipython().kernel
+        kernel.raw_input = kernel.getpass = read
+    except AttributeError:
         pass
 """
 
 _TEARDOWN = """
-import sys
+import os, sys
 saved = sys.__dict__.pop("_runtimed_saved", {})
 for name in ("argv", "stdin"):
     if name in saved:
         setattr(sys, name, saved[name])
+if "fd" in saved:
+    os.dup2(saved["fd"], 0)
+    os.close(saved["fd"])
 if "kernel" in saved:
-    saved["kernel"].__dict__.pop("raw_input", None)
+    for name in ("raw_input", "getpass"):
+        saved["kernel"].__dict__.pop(name, None)
 """
 
 

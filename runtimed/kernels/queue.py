@@ -35,6 +35,7 @@ class Queue:
         self._actor = actor
         self._state = actor.state
         self._finals: dict[str, list[asyncio.Future[ExecutionRow]]] = {}
+        self._answering: set[str] = set()
 
     def submit(self, row: ExecutionRow) -> None:
         """Queue an execution: stored first, then dispatched. Raises `StoreUnavailable`."""
@@ -121,6 +122,7 @@ class Queue:
                 done.set_result(row)
         if (
             (row.stdin is not None or row.argv is not None)
+            and row.incarnation is not None  # it was sent, and its setup before it
             and self._actor.row.language == "python"
             and self._state.is_connected
         ):
@@ -135,12 +137,17 @@ class Queue:
 
     async def answer_input(self, row: ExecutionRow, value: str) -> None:
         """Answer an input request, once. Raises `NotWaitingForInput` or `KeeperUnavailable`."""
-        if row.input is None or row.id not in self._state.executions:
-            raise NotWaitingForInput(execution=row.id, status=row.status)
         number = row.progress.inputs
-        send_id = f"{message_id(row.id, row.progress.attempt)}.input.{number}"
+        send_id = _input_id(row)
+        if (
+            row.input is None
+            or row.id not in self._state.executions
+            or send_id in self._answering  # somebody else was first
+        ):
+            raise NotWaitingForInput(execution=row.id, status=row.status)
+        self._answering.add(send_id)
         try:
-            await self._actor.post(
+            answer = await self._actor.post(
                 "stdin",
                 "input_reply",
                 {"status": "ok", "value": value},
@@ -148,21 +155,36 @@ class Queue:
                 send_id=send_id,
                 secret=row.input["password"],
             )
+            await self._actor.until(
+                lambda: row.progress.inputs != number or row.status != "waiting_input"
+            )
         except Refused as error:
             raise KeeperUnavailable(detail=str(error)) from error
-        await self._actor.until(
-            lambda: row.progress.inputs != number or row.status != "waiting_input"
-        )
+        finally:
+            self._answering.discard(send_id)
+        if answer.get("already"):
+            raise NotWaitingForInput(execution=row.id, status=row.status)
 
-    def feed(self, row: ExecutionRow, stdin: str) -> None:
-        """Answer an input request from the text that came with the execution."""
-        line, newline, row.stdin = stdin.partition("\n")
-        value = line if line or newline else EOF
-        send_id = f"{message_id(row.id, row.progress.attempt)}.input.{row.progress.inputs}"
+    def feed(self, row: ExecutionRow) -> None:
+        """Answer its input request, if it has one, from the text that came with the execution.
+
+        That text loses its line when the journal says that it was sent: until then this may be
+        called again.
+        """
+        if row.stdin is None or row.input is None:
+            return
+        line, newline, _ = row.stdin.partition("\n")
+        send_id = _input_id(row)
         self._actor.try_post(
             "stdin",
             "input_reply",
-            {"status": "ok", "value": value},
+            {"status": "ok", "value": line if line or newline else EOF},
             msg_id=send_id,
             send_id=send_id,
+            secret=row.input["password"],
         )
+
+
+def _input_id(row: ExecutionRow) -> str:
+    """Return the id of the answer to the execution's latest input request."""
+    return f"{message_id(row.id, row.progress.attempt)}.input.{row.progress.inputs}"

@@ -187,7 +187,7 @@ class Starting:
             self._actor.row.notices.append(text)
 
     def _stderr(self) -> str:
-        return launch.stderr_tail(stderr_path(self._actor))
+        return launch.stderr_tail(launch.stderr_path(self._actor.parts.state, self._actor.row.id))
 
     async def _explain(self, failure: _Failed) -> KernelDidNotStart:
         stderr, name = self._stderr(), self._choice.kernel_name
@@ -214,22 +214,14 @@ class _PortTaken(_Failed):
     """Another process was quicker to bind one of the ports."""
 
 
-def stderr_path(actor: Actor) -> str:
-    """Return the file of what the kernel itself writes to stderr."""
-    return os.path.join(actor.parts.state.kernels, f"{actor.row.id}.err")
-
-
-def stdout_path(actor: Actor) -> str:
-    """Return the file of what the kernel itself writes to stdout."""
-    return os.path.join(actor.parts.state.kernels, f"{actor.row.id}.out")
-
-
 async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) -> None:
     """Have the keeper start the kernel's process. Raises `_Failed` or `KeeperUnavailable`."""
     row = actor.row
+    stdout = launch.stdout_path(actor.parts.state, row.id)
+    stderr = launch.stderr_path(actor.parts.state, row.id)
     with contextlib.suppress(FileNotFoundError):
         # The tail that explains a failure is that of this start.
-        os.truncate(stderr_path(actor), 0)
+        os.truncate(stderr, 0)
     info = launch.read_connection_file(row.connection_file)
     launch.remove_ipc_sockets(info)
     filled = [part.replace("{connection_file}", row.connection_file) for part in argv]
@@ -240,8 +232,8 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
             cwd=row.cwd,
             env=env,
             connection_file=row.connection_file,
-            stdout=stdout_path(actor),
-            stderr=stderr_path(actor),
+            stdout=stdout,
+            stderr=stderr,
             keep_env=True,
         )
     except Refused as refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from runtimed.api.errors import KeeperUnavailable, NameTaken, ShuttingDown
+from runtimed.api.errors import KeeperUnavailable, KernelDidNotStart, NameTaken, ShuttingDown
 from runtimed.kernels import ending, launch
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.environments import Choice, Wish, choose
 from runtimed.kernels.journal import JournalReader
+from runtimed.kernels.launch import stderr_path, stdout_path
 from runtimed.kernels.link import KeeperLink, connect
 from runtimed.kernels.recall import recall, recorded
 from runtimed.kernels.specs import SpecFinder
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: How long a request waits for the keeper to come back before it says that it is away.
 LINK_WAIT_S = 15.0
+#: How long the journals' last words may take to be read when everything ends.
+END_S = 10.0
 #: How soon a keeper that could not be started is tried again.
 KEEPER_RETRY_S = 1.0
 
@@ -58,6 +62,7 @@ class Supervisor:
         self.keeper_pid: int | None = None
         self._linked = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._is_ending = False
         self._starts: dict[tuple[str, str], asyncio.Future[Actor]] = {}
 
     # Its life
@@ -115,9 +120,11 @@ class Supervisor:
             self._resume(link, hello["runtimes"])
             self._linked.set()
             await link.lost.wait()
-            log.warning("the link to the keeper was lost")
             self._linked.clear()
             self.link = None
+            if self._is_ending:
+                return
+            log.warning("the link to the keeper was lost")
 
     def _resume(self, link: KeeperLink, known: Mapping[str, dict[str, Any]]) -> None:
         """Tell actors what the keeper knows; end kernels whose start was given up meanwhile."""
@@ -130,9 +137,9 @@ class Supervisor:
                 link.request(Op.SIGNAL, runtime=runtime_id, signum=int(signal.SIGKILL), tree=True)
 
     def _on_bell(self, ends: dict[str, int]) -> None:
-        for runtime_id in ends:
+        for runtime_id, end in ends.items():
             if (actor := self.actors.get(runtime_id)) is not None:
-                actor.ring()
+                actor.ring(end)
 
     async def keeper(self) -> KeeperLink:
         """Return the link, waiting a while for it. Raises `KeeperUnavailable`."""
@@ -252,6 +259,13 @@ class Supervisor:
         idle_stop_s: float | None,
     ) -> RuntimeRow:
         created_ms = now_ms()
+        cwd = wish.cwd or os.path.expanduser("~")
+        if not os.path.isdir(cwd):
+            raise KernelDidNotStart(
+                kernel=choice.kernel_name,
+                detail=f"its working directory {cwd} does not exist",
+                stderr="",
+            )
         runtime_id = str(ULID.from_timestamp(created_ms / 1000))
         if name is not None and (taken := self._living_named(name)) is not None:
             raise NameTaken(name=name, runtime=taken.id)
@@ -277,7 +291,7 @@ class Supervisor:
             environment_key=choice.key,
             project=wish.project,
             implicit=implicit,
-            cwd=wish.cwd or os.path.expanduser("~"),
+            cwd=cwd,
             idle_stop_s=idle_stop_s,
             created_ms=created_ms,
             ended_ms=None,
@@ -342,6 +356,24 @@ class Supervisor:
 
     # Ending
 
+    async def end_all(self) -> None:
+        """End the keeper with all kernels that it started, and take in what it says of that.
+
+        Raises `KeeperUnavailable` or `Refused`.
+        """
+        link = await self.keeper()
+        self._is_ending = True
+        with contextlib.suppress(KeeperUnavailable):  # it may be quicker to end than to answer
+            await link.request(Op.STOP, kernels=True)
+        await link.lost.wait()
+        actors = list(self.actors.values())
+        for actor in actors:
+            actor.resume(None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                for actor in actors:
+                    await actor.until(lambda: actor.row.status == "dead")  # noqa: B023
+
     def remove(self, row: RuntimeRow) -> None:
         """Take a dead runtime off the lists."""
         row.removed_ms = now_ms()
@@ -353,6 +385,9 @@ class Supervisor:
         if self.link is not None:
             self.link.request(Op.FORGET, runtime=row.id)
             shutil.rmtree(self.parts.state.journal(row.id), ignore_errors=True)
+        for path in (stdout_path(self.parts.state, row.id), stderr_path(self.parts.state, row.id)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     def journal_offsets(self) -> dict[str, int]:
         """Return how far each journal has been taken in."""

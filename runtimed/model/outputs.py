@@ -102,7 +102,7 @@ class Folder:
                 self._clear()
             return
         if op["op"] == "update":
-            self._update(op["display_id"], op["data"], op["metadata"])
+            self._update(op["display_id"], op, op.get("buffers"))
             return
         if self._clear_waits:
             self._clear()
@@ -111,7 +111,7 @@ class Folder:
             return
         output = dict(op["output"])
         if (display_id := output.get("display_id")) is not None:
-            self._update(display_id, output["data"], output["metadata"])
+            self._update(display_id, output, op.get("buffers"))
         if "buffers" in op:
             output["buffers"] = op["buffers"]
         self._outputs.append(output)
@@ -135,10 +135,16 @@ class Folder:
         self._outputs.append({"output_type": "stream", "name": name, "text": ""})
         self._streams[last + 1] = [text]
 
-    def _update(self, display_id: str, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+    def _update(self, display_id: str | None, shown: dict[str, Any], buffers: Any) -> None:
+        if display_id is None:
+            return
         for output in self._outputs:
-            if output.get("display_id") == display_id:
-                output["data"], output["metadata"] = data, metadata
+            if output.get("display_id") != display_id:
+                continue
+            output["data"], output["metadata"] = shown["data"], shown["metadata"]
+            output.pop("buffers", None)
+            if buffers is not None:
+                output["buffers"] = buffers
 
 
 def fold(operations: Iterable[Operation]) -> list[dict[str, Any]]:

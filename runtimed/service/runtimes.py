@@ -151,7 +151,7 @@ async def runtime_remove(context: Context, call: RuntimeRemove) -> Nothing:
 @serves(RuntimeLogs)
 async def runtime_logs(context: Context, call: RuntimeLogs) -> LogPage:
     row = find_runtime(context, call.runtime)
-    paths = [os.path.join(context.state.kernels, f"{row.id}.{end}") for end in ("out", "err")]
+    paths = [launch.stdout_path(context.state, row.id), launch.stderr_path(context.state, row.id)]
     stdout, stderr = await asyncio.to_thread(
         lambda: [launch.stderr_tail(path, call.tail_bytes) for path in paths]
     )

@@ -13,8 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-HELLO = {"service": "runtimed.jupyter", "version": "0", "protocol": [1, 1], "pid": 1,
-         "state_dir": "/nowhere"}
+HELLO = {
+    "service": "runtimed.jupyter",
+    "version": "0",
+    "protocol": [1, 1],
+    "pid": 1,
+    "state_dir": "/nowhere",
+}
 
 Answer = Callable[["Connection", dict[str, Any]], Any]
 
@@ -24,7 +29,9 @@ class Refuse(Exception):
 
     def __init__(self, name: str, exit_code: int, message: str = "refused") -> None:
         self.error = {
-            "code": -32000, "message": message, "data": {"name": name, "exit_code": exit_code},
+            "code": -32000,
+            "message": message,
+            "data": {"name": name, "exit_code": exit_code},
         }
         super().__init__(message)
 
@@ -50,10 +57,23 @@ class Connection:
         """Push an event on this connection."""
         self.daemon.seq += 1
         cursor = f"e.{self.daemon.seq}"
-        self.send({"jsonrpc": "2.0", "method": "event", "params": {
-            "subscription": "s1", "seq": self.daemon.seq, "cursor": cursor,
-            "at": "2026-01-01T00:00:00.000Z", "type": type, "runtime": None,
-            "execution": self.filters.get("execution"), "data": data, **about}})
+        self.send(
+            {
+                "jsonrpc": "2.0",
+                "method": "event",
+                "params": {
+                    "subscription": "s1",
+                    "seq": self.daemon.seq,
+                    "cursor": cursor,
+                    "at": "2026-01-01T00:00:00.000Z",
+                    "type": type,
+                    "runtime": None,
+                    "execution": self.filters.get("execution"),
+                    "data": data,
+                    **about,
+                },
+            }
+        )
 
 
 class FakeDaemon:

@@ -37,6 +37,7 @@ CREATE TABLE runtime (
 ) STRICT;
 CREATE INDEX runtime_living ON runtime (id) WHERE status <> 'dead';
 
+-- The order of submission is that of the rowid: ids may be chosen by clients.
 CREATE TABLE execution (
     id                TEXT PRIMARY KEY,
     runtime_id        TEXT NOT NULL REFERENCES runtime (id),
@@ -60,9 +61,9 @@ CREATE TABLE execution (
     reason            TEXT,
     progress_json     TEXT NOT NULL
 ) STRICT;
-CREATE INDEX execution_by_runtime ON execution (runtime_id, id);
-CREATE INDEX execution_by_cell ON execution (cell_notebook, cell_id, id) WHERE cell_id IS NOT NULL;
-CREATE INDEX execution_open ON execution (runtime_id, id)
+CREATE INDEX execution_by_runtime ON execution (runtime_id);
+CREATE INDEX execution_by_cell ON execution (cell_notebook, cell_id) WHERE cell_id IS NOT NULL;
+CREATE INDEX execution_open ON execution (runtime_id)
     WHERE status IN ('queued', 'running', 'waiting_input');
 CREATE INDEX execution_short ON execution (substr(id, -8));
 

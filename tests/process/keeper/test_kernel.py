@@ -141,19 +141,17 @@ def test_a_kernel_starts_in_a_session_of_its_own_with_nothing_of_ours(
 ) -> None:
     ipc_kernel.spawn(client, env={**os.environ, "MARK": "sesame-93"})
     code = (
-        "import json, os, resource, signal\n"
+        "import json, os\n"
         "facts = [os.getsid(0) == os.getpid(), os.environ['MARK'], os.getcwd(),\n"
-        "  os.readlink('/proc/self/fd/0'), resource.getrlimit(resource.RLIMIT_NOFILE)[0],\n"
-        "  os.umask(0o22)]\n"
+        "  os.readlink('/proc/self/fd/0'), os.umask(0o22)]\n"
         "print(json.dumps(facts))"
     )
     ipc_kernel.send(client, code, "x.1")
     ipc_kernel.reply(client, "x.1")
     facts = json.loads(ipc_kernel.text(client.keeper.records("r1"), "x.1"))
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     umask = os.umask(0o22)
     os.umask(umask)
-    assert facts == [True, "sesame-93", client.keeper.directory, "/dev/null", soft, umask]
+    assert facts == [True, "sesame-93", client.keeper.directory, "/dev/null", umask]
 
 
 def test_no_signal_is_ignored_in_a_kernel_because_it_was_in_the_keeper(
@@ -175,9 +173,18 @@ def test_no_signal_is_ignored_in_a_kernel_because_it_was_in_the_keeper(
         os.kill(pid, signal.SIGKILL)
 
 
-def test_what_the_keeper_raised_its_limits_to(client: Client) -> None:
-    limits = psutil.Process(client.keeper.pid).rlimit(psutil.RLIMIT_NOFILE)
-    assert limits[0] == limits[1]
+def test_the_keeper_raises_its_limit_and_not_its_kernels(
+    keeper: Keeper, ipc_kernel: Kernel
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        client = keeper.restart()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(keeper.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    pid = ipc_kernel.spawn(client)
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (256, hard)
 
 
 def test_the_environments_values_are_nowhere_on_disk(client: Client, ipc_kernel: Kernel) -> None:

@@ -101,21 +101,31 @@ def test_stop_leaves_kernels_or_ends_them(keeper: Keeper, ipc_kernel: Kernel) ->
     assert keeper.records("r1")[-1].meta["event"] == "exited"
 
 
-def test_a_kernel_that_ignores_sigterm_is_killed_with_its_children(
-    keeper: Keeper, ipc_kernel: Kernel
+@pytest.mark.parametrize(
+    ("setup", "ending"),
+    [
+        ("", signal.SIGTERM),
+        ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n", signal.SIGKILL),
+    ],
+)
+def test_what_does_not_end_by_itself_is_killed_children_too(
+    keeper: Keeper, ipc_kernel: Kernel, setup: str, ending: int
 ) -> None:
     client = keeper.start().connect()
     pid = ipc_kernel.spawn(client)
     code = (
-        "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print(subprocess.Popen(['sh', '-c', 'trap \"\" TERM; sleep 600; sleep 600']).pid)"
+        "import subprocess\n"
+        "script = 'trap \"\" TERM; echo on; sleep 600; sleep 600'\n"
+        "child = subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid)"
     )
-    ipc_kernel.send(client, code, "x.1")
+    ipc_kernel.send(client, setup + code, "x.1")
     ipc_kernel.reply(client, "x.1")
     child = psutil.Process(int(ipc_kernel.text(keeper.records("r1"), "x.1")))
     client.ask("stop", kernels=True)
     assert keeper.wait() == 0
     exited = keeper.records("r1")[-1]
-    assert (exited.meta["pid"], exited.meta["signal"]) == (pid, signal.SIGKILL)
+    assert (exited.meta["pid"], exited.meta["signal"]) == (pid, ending)
     gone, alive = psutil.wait_procs([child], timeout=0.1)
     assert gone or alive[0].status() == psutil.STATUS_ZOMBIE

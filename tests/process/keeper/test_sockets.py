@@ -13,7 +13,7 @@ import pytest
 
 from runtimed.keeper.endpoints import Endpoints, _self_connected
 from runtimed.keeper.loop import Loop
-from runtimed.keeper.sockets import Frames, SocketSet, open_context
+from runtimed.keeper.sockets import MESSAGES_PER_TURN, Frames, SocketSet, open_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,9 @@ for i in range({MESSAGES}):
 time.sleep(0.5)
 os.kill(os.getpid(), 9)
 """
+
+
+NEXT_PEER = PEER.partition('sockets["iopub"].recv()')[0] + "print(sockets['shell'].poll(500))"
 
 
 @pytest.fixture
@@ -98,6 +101,8 @@ def test_nothing_that_arrived_is_lost_when_the_peer_dies_before_it_is_read(
     peer.communicate(b"go\n")  # and nobody reads until it is dead
     monitor = sockets._channels["iopub"]._monitor_fd
     assert select.select([monitor], [], [], 10)[0], "the end of the connection was noticed"
+    assert sockets._channels["iopub"].turn(), "there is more than a turn's budget"
+    assert len(received) == MESSAGES_PER_TURN
     loop.run()
     assert received == [b"%d" % i for i in range(MESSAGES)]
     assert ended in (["iopub"], ["shell"])
@@ -124,6 +129,32 @@ def test_a_set_is_not_usable_from_the_moment_that_one_connection_is_lost(
     peer.wait()
     select.select([sockets._channels["shell"]._monitor_fd], [], [], 10)
     assert not sockets.verify(), "known before the loop has turned"
+    sockets.close()
+
+
+def test_a_socket_never_connects_to_the_next_process_at_its_address(
+    kernel: Kernel,
+    peer: subprocess.Popen[bytes],
+    context: zmq.Context[zmq.Socket[bytes]],
+) -> None:
+    loop = Loop()
+    sockets = SocketSet(
+        context,
+        loop,
+        Endpoints.load(kernel.connection_file),
+        b"id",
+        lambda channel, frames: None,
+        lambda channel: None,
+    )
+    sockets.open(["shell"], lambda reason: loop.stop())
+    loop.run()
+    peer.kill()
+    peer.wait()
+    select.select([sockets._channels["shell"]._monitor_fd], [], [], 10)
+    sockets.send("shell", [b"old code"])
+    argv = [sys.executable, "-c", NEXT_PEER, kernel.connection_file]
+    received = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert received == "bound\n0\n"
     sockets.close()
 
 

@@ -28,8 +28,14 @@ def terminal(state: State) -> Iterator[Open]:
         env = {**state.env, "TERM": "xterm-256color", **variables}
         env.pop("NO_COLOR", None) if "NO_COLOR" not in variables else None
         child = pexpect.spawn(
-            RUNT, list(args), env=env, cwd=str(state.project), encoding="utf-8", timeout=30,
-            dimensions=(40, columns))
+            RUNT,
+            list(args),
+            env=env,
+            cwd=str(state.project),
+            encoding="utf-8",
+            timeout=30,
+            dimensions=(40, columns),
+        )
         opened.append(child)
         return child
 
@@ -41,7 +47,8 @@ def terminal(state: State) -> Iterator[Open]:
 def ended(child: pexpect.spawn[str]) -> int | None:
     child.expect(pexpect.EOF)
     child.close()
-    return child.exitstatus
+    status: int | None = child.exitstatus
+    return status
 
 
 def test_ps_is_a_table_that_fits(daemon: Daemon, runt: Runt, terminal: Open) -> None:
@@ -80,7 +87,8 @@ def test_a_question_is_answered_in_place(daemon: Daemon, terminal: Open) -> None
 
 def test_a_password_is_not_shown(daemon: Daemon, terminal: Open) -> None:
     child = terminal(
-        "eval", "import getpass; p = getpass.getpass('secret: '); print(len(p)); input('more? ')")
+        "eval", "import getpass; p = getpass.getpass('secret: '); print(len(p)); input('more? ')"
+    )
     child.expect_exact("secret: ")
     child.sendline("hunter2")
     child.expect_exact("7")

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,8 @@ import pytest
 from tests.harness.jupyter import make_venv, site_packages, write_kernelspec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Runt
     from tests.harness.daemon import Daemon, State
 
@@ -95,9 +96,7 @@ def test_the_projects_environment_is_taken(
     assert runt("eval", "import only_there; only_there.answer", cwd=inner).stdout == "42\n"
 
 
-def test_python_names_one(
-    daemon: Daemon, runt: Runt, state: State, environment: Path
-) -> None:
+def test_python_names_one(daemon: Daemon, runt: Runt, state: State, environment: Path) -> None:
     ask = "import only_there; only_there.answer"
     assert runt("eval", "--python", str(environment), ask).stdout == "42\n"
     assert runt("eval", "--python", f"{environment}/bin/python", ask).stdout == "42\n"
@@ -107,20 +106,18 @@ def test_python_names_one(
     assert runt("eval", "--python", "/no/such", "1").returncode == 3
 
 
-def test_another_python_is_a_second_runtime(
-    daemon: Daemon, runt: Runt, environment: Path
-) -> None:
+def test_another_python_is_a_second_runtime(daemon: Daemon, runt: Runt, environment: Path) -> None:
     runt("eval", "x = 1")
     assert "NameError" in runt("eval", "--python", str(environment), "x").stderr
     assert runt("eval", "x").stdout == "1\n"
     assert len(alive(runt)) == 2
 
 
-def test_the_users_own_kernelspec_wins_over_ours(
-    daemon: Daemon, runt: Runt, state: State
-) -> None:
+def test_the_users_own_kernelspec_wins_over_ours(daemon: Daemon, runt: Runt, state: State) -> None:
     write_kernelspec(
-        state.home / ".local/share/jupyter", "python3", env={"WHOSE": "the user's"},
+        state.home / ".local/share/jupyter",
+        "python3",
+        env={"WHOSE": "the user's"},
         argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
     )
     done = runt("eval", "import os; os.environ.get('WHOSE')")
@@ -161,7 +158,8 @@ def test_the_starting_callers_environment_is_seen_and_is_stored_nowhere(
     given = {"MY_TOKEN": SECRET, "LISTEN_FDS": "3", "JPY_PARENT_PID": "1"}
     ask = "import os, hashlib; hashlib.sha256(os.environ['MY_TOKEN'].encode()).hexdigest()[:8]"
     expected = subprocess.run(
-        ["sha256sum"], input=SECRET, capture_output=True, text=True, check=True).stdout[:8]
+        ["sha256sum"], input=SECRET, capture_output=True, text=True, check=True
+    ).stdout[:8]
     assert runt("eval", ask, env=given).stdout == f"'{expected}'\n"
     session = "[n for n in ('LISTEN_FDS', 'JPY_PARENT_PID') if n in os.environ]"
     assert runt("eval", session, env=given).stdout == "[]\n"

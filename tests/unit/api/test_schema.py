@@ -110,10 +110,10 @@ def meta_schemas(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any
 
 def _validator(meta_schemas: list[dict[str, Any]]) -> Any:
     open_rpc, json_schema = meta_schemas
-    resource = Resource(contents=json_schema, specification=DRAFT7)
+    resource: Resource[Any] = DRAFT7.create_resource(json_schema)
     # It is referred to with and without its last slash.
     uris = ("https://meta.json-schema.tools", "https://meta.json-schema.tools/")
-    registry: Any = Registry().with_resources([(uri, resource) for uri in uris])
+    registry: Registry[Any] = Registry().with_resources([(uri, resource) for uri in uris])
     return Draft7Validator(open_rpc, registry=registry)
 
 

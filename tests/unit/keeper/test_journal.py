@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runtimed.keeper import journal as writer
+from runtimed.keeper.facts import Facts
 from runtimed.keeper.journal import Journal, Pending
 from runtimed.wire.journal import Event, Kind, Record, records, segment_name
 
@@ -246,3 +247,22 @@ def test_a_segment_is_for_our_eyes_only(tmp_path: Path) -> None:
     put(open_journal(tmp_path / "j"), 1)
     assert (tmp_path / "j").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "j" / segment_name(0)).stat().st_mode & 0o777 == 0o600
+
+
+def test_whatever_was_sent_is_known_from_the_last_segment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SEGMENT_BYTES", 400)
+    facts = Facts()
+    journal = Journal(
+        str(tmp_path), Pending(), facts.segment, lambda head: facts.apply(Kind.EVENT, head, ())
+    )
+    for number in range(40):
+        meta = {"c": "shell", "i": 1, "id": f"x.{number}"}
+        assert journal.append(Kind.SENT, meta, [b"frame"], or_refuse=True)
+        facts.apply(Kind.SENT, meta, ())
+        recovered = Facts()
+        other = Journal(str(tmp_path), Pending(), recovered.segment, lambda head: None)
+        other.recover(lambda r, to=recovered: to.apply(r.kind, r.meta, r.frames))  # type: ignore[misc]
+        assert all(recovered.was_sent(f"x.{n}") for n in range(number + 1))
+    assert len(list(tmp_path.iterdir())) > 5

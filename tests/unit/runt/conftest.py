@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from tests.harness.fake_daemon import Answer, FakeDaemon, fake_daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 RUNT = [sys.executable, "-m", "runt"]
 
@@ -31,18 +33,28 @@ class Run:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(unwanted)}
         self.directory = directory
         self.env = kept | {
-            "RUNTIMED_SOCKET": socket, "RUNTIMED_STATE_DIR": os.path.join(directory, "s"),
-            "PYTHONPATH": os.getcwd(), "PWD": directory,
+            "RUNTIMED_SOCKET": socket,
+            "RUNTIMED_STATE_DIR": os.path.join(directory, "s"),
+            "PYTHONPATH": os.getcwd(),
+            "PWD": directory,
         }
 
     def __call__(
-        self, *args: str, stdin: Any = subprocess.DEVNULL, input: str | None = None,
+        self,
+        *args: str,
+        stdin: Any = subprocess.DEVNULL,
+        input: str | None = None,
         env: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         given: dict[str, Any] = {"stdin": stdin} if input is None else {"input": input}
         return subprocess.run(
-            [*RUNT, *args], env=self.env | (env or {}), cwd=self.directory, capture_output=True,
-            text=True, timeout=30, **given,
+            [*RUNT, *args],
+            env=self.env | (env or {}),
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            **given,
         )
 
     def popen(self, *args: str, **kwargs: Any) -> subprocess.Popen[bytes]:
@@ -58,6 +70,7 @@ def directory() -> Iterator[str]:
 @pytest.fixture
 def serve(directory: str) -> Iterator[Callable[..., FakeDaemon]]:
     with ExitStack() as stack:
+
         def start(**answers: Answer) -> FakeDaemon:
             named = {name.replace("__", "."): answer for name, answer in answers.items()}
             return stack.enter_context(fake_daemon(directory, named))

@@ -68,8 +68,17 @@ def test_the_usual_command_lines_need_no_click(argv: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["--help"], ["--bogus", "x"], ["--wait", "soon", "x"], ["--wait", "-1", "x"], ["a", "b"],
-     ["--value", "yaml", "x"], ["-r"], ["--json=1", "x"], ["-qd", "x"]],
+    [
+        ["--help"],
+        ["--bogus", "x"],
+        ["--wait", "soon", "x"],
+        ["--wait", "-1", "x"],
+        ["a", "b"],
+        ["--value", "yaml", "x"],
+        ["-r"],
+        ["--json=1", "x"],
+        ["-qd", "x"],
+    ],
     ids=" ".join,
 )
 def test_what_is_unusual_is_left_to_click(argv: list[str]) -> None:

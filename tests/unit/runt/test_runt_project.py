@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runt import project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("marker", [".git", "pyproject.toml", ".venv"])
@@ -41,8 +44,19 @@ def test_the_working_directory_keeps_the_shells_name(
 
 
 SESSION = [
-    "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "INVOCATION_ID",
-    "JOURNAL_STREAM", "MANAGERPID", "SYSTEMD_EXEC_PID", "JPY_PARENT_PID", "SHLVL", "OLDPWD", "_",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MANAGERPID",
+    "SYSTEMD_EXEC_PID",
+    "JPY_PARENT_PID",
+    "SHLVL",
+    "OLDPWD",
+    "_",
     "RUNT_RUNTIME",
 ]
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runt import submission
 from runt.commands.evaluate_options import defaults
 from runt.failures import UsageFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def options(**given: object) -> dict[str, object]:
@@ -130,9 +132,7 @@ def test_an_option_names_the_runtime_before_the_variable(monkeypatch: pytest.Mon
     assert submission.which_runtime(options()) == {"runtime": "other"}
 
 
-def test_else_it_is_the_projects(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_else_it_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RUNT_RUNTIME", raising=False)
     (tmp_path / "pyproject.toml").touch()
     inner = tmp_path / "a" / "b"
@@ -149,8 +149,10 @@ def test_else_it_is_the_projects(
     assert "runtime" not in params
 
 
-@pytest.mark.parametrize("wish", [{"kernel": "k"}, {"python": "p"}, {"name": "n"},
-                                  {"env": ("A=1",)}, {"clean_env": True}])
+@pytest.mark.parametrize(
+    "wish",
+    [{"kernel": "k"}, {"python": "p"}, {"name": "n"}, {"env": ("A=1",)}, {"clean_env": True}],
+)
 def test_wishes_for_a_start_do_not_go_with_a_runtime_that_is_there(wish: dict[str, object]) -> None:
     with pytest.raises(UsageFailure, match="--runtime names a runtime"):
         submission.which_runtime(options(runtime="lab", **wish))
@@ -173,13 +175,28 @@ def test_paths_are_made_absolute_and_names_are_left(
 
 def test_options_become_parameters() -> None:
     params = submission.parameters(
-        options(code="1", runtime="r", id="01J", group="g", no_stop_on_error=True, carry_over=True,
-                cell="dir/nb.ipynb/c1", argv=["a"], no_stdin=True),
+        options(
+            code="1",
+            runtime="r",
+            id="01J",
+            group="g",
+            no_stop_on_error=True,
+            carry_over=True,
+            cell="dir/nb.ipynb/c1",
+            argv=["a"],
+            no_stdin=True,
+        ),
         detached=False,
     )
     assert params == {
-        "code": "1", "runtime": "r", "id": "01J", "group": "g", "stop_on_error": False,
-        "carry_over": True, "cell": {"notebook": "dir/nb.ipynb", "id": "c1"}, "argv": ["a"],
+        "code": "1",
+        "runtime": "r",
+        "id": "01J",
+        "group": "g",
+        "stop_on_error": False,
+        "carry_over": True,
+        "cell": {"notebook": "dir/nb.ipynb", "id": "c1"},
+        "argv": ["a"],
     }
 
 

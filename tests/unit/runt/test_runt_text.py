@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 from typing import Any
@@ -46,10 +45,16 @@ def test_every_final_status_has_an_exit_code() -> None:
 @pytest.mark.parametrize(
     ("status", "ename", "evalue", "code"),
     [
-        ("done", None, None, 0), ("error", "ValueError", "0", 1), ("error", "SystemExit", "0", 0),
-        ("error", "SystemExit", "", 0), ("error", "SystemExit", "None", 0),
-        ("error", "SystemExit", "3", 1), ("interrupted", "KeyboardInterrupt", "", 130),
-        ("cancelled", None, None, 1), ("lost", None, None, 1), ("kernel_died", None, None, 8),
+        ("done", None, None, 0),
+        ("error", "ValueError", "0", 1),
+        ("error", "SystemExit", "0", 0),
+        ("error", "SystemExit", "", 0),
+        ("error", "SystemExit", "None", 0),
+        ("error", "SystemExit", "3", 1),
+        ("interrupted", "KeyboardInterrupt", "", 130),
+        ("cancelled", None, None, 1),
+        ("lost", None, None, 1),
+        ("kernel_died", None, None, 8),
     ],
 )
 def test_a_status_means(status: str, ename: str | None, evalue: str | None, code: int) -> None:
@@ -99,8 +104,10 @@ PNG = base64.b64encode(b"x" * 12_345).decode()
         ({"text/plain": ["a\n", "b"]}, "a\nb\n"),
         ({"text/plain": "<Figure>", "image/png": PNG}, "<Figure>\n"),
         ({"image/png": PNG}, "<image/png, 12 KB>\n"),
-        ({"image/png": {"blob": "0", "size_bytes": 2_500_000, "encoding": "base64"}},
-         "<image/png, 2.5 MB>\n"),
+        (
+            {"image/png": {"blob": "0", "size_bytes": 2_500_000, "encoding": "base64"}},
+            "<image/png, 2.5 MB>\n",
+        ),
         ({"text/markdown": "# h"}, "# h\n"),
         ({"application/json": {"a": [1]}}, '{"a": [1]}\n'),
         ({"application/x-odd": "ab"}, "<application/x-odd, 2 B>\n"),
@@ -176,20 +183,41 @@ def test_the_raw_value_is_its_text() -> None:
 # -- tables
 
 RUNTIME = {
-    "id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T", "short_id": "2p1r0s9t", "name": "lab",
-    "kernel_name": "python3", "language": "python", "ip": None, "transport": "ipc",
-    "connection_file": "/nowhere/kernel-1.json", "status": "alive", "activity": "idle",
-    "pid": 7, "rss_bytes": 30_000_000, "cpu_percent": 1.4, "queue_length": 2, "private": True,
-    "environment": None, "project": None,
+    "id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T",
+    "short_id": "2p1r0s9t",
+    "name": "lab",
+    "kernel_name": "python3",
+    "language": "python",
+    "ip": None,
+    "transport": "ipc",
+    "connection_file": "/nowhere/kernel-1.json",
+    "status": "alive",
+    "activity": "idle",
+    "pid": 7,
+    "rss_bytes": 30_000_000,
+    "cpu_percent": 1.4,
+    "queue_length": 2,
+    "private": True,
+    "environment": None,
+    "project": None,
 }
 
 
 def test_programs_get_tabs_and_one_header() -> None:
     lines = render.tabs([RUNTIME, RUNTIME], render.RUNTIME_COLUMNS).splitlines()
     assert lines[0].split("\t") == [
-        "ID", "Name", "Kernel Name", "Language", "IP", "Transport", "Connection File", "State"]
-    assert lines[1:] == [
-        "2p1r0s9t\tlab\tpython3\tpython\t-\tipc\t/nowhere/kernel-1.json\talive"] * 2
+        "ID",
+        "Name",
+        "Kernel Name",
+        "Language",
+        "IP",
+        "Transport",
+        "Connection File",
+        "State",
+    ]
+    assert (
+        lines[1:] == ["2p1r0s9t\tlab\tpython3\tpython\t-\tipc\t/nowhere/kernel-1.json\talive"] * 2
+    )
 
 
 def test_the_home_directory_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +229,7 @@ def test_the_home_directory_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_narrow_terminal_drops_columns_in_order() -> None:
-    dropped_at = {}
+    dropped_at: dict[str, int] = {}
     for width in range(200, 0, -1):
         header = render.fitting_table([RUNTIME], render.RUNTIME_COLUMNS, width).splitlines()[0]
         for name in render.DROPPED:
@@ -232,7 +260,11 @@ def test_wide_characters_count_twice() -> None:
 def test_fields_are_one_a_line() -> None:
     text = render.fields({"id": "x", "exit": None, "outputs": [{"a": 1}], "code": "a\nb"})
     assert text.splitlines() == [
-        "id       x", "exit     -", 'outputs  [{"a": 1}]', f"code     {json.dumps('a' + chr(10) + 'b')}"]
+        "id       x",
+        "exit     -",
+        'outputs  [{"a": 1}]',
+        r'code     "a\nb"',
+    ]
 
 
 # -- colour

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runt.writer import StdoutClosed, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @contextmanager
