@@ -14,17 +14,33 @@ from runt import exits
 
 def main() -> int:
     """Run the command line, and return the exit code."""
-    argv = sys.argv[1:]
+    _open_standard_streams()
     try:
-        code = _run(argv)
+        code = _run(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
-        code = exits.INTERRUPTED
+        return exits.INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes once more when it ends; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = exits.STDOUT_CLOSED
+    except OSError as error:
+        sys.stderr.write(f"runt: {error}\n")
+        code = exits.CODE_RAISED
+    else:
+        return code
+    # The interpreter flushes stdout once more when it ends; let that go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return code
+
+
+def _open_standard_streams() -> None:
+    """Open what the caller has closed: else a socket of ours becomes somebody's stdout."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
 
 
 def _run(argv: list[str]) -> int:

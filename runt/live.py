@@ -66,6 +66,7 @@ class Live:
         self._interrupt_answered = False
         self._stdout_closed = False
         self._said_notices = False
+        self._awaits_notices = False
         self._owed = 0
         self._blobs: dict[str, Any] = {}
         self._held: list[dict[str, Any]] = []
@@ -88,7 +89,10 @@ class Live:
             if self._interrupts or self._stdout_closed:
                 self._interrupt()
 
-        self._feed.open(("execution.submit", params, accepted))
+        # A large request blocks while the daemon does not read it.
+        self._signals.leaving_default(
+            lambda: self._feed.open(("execution.submit", params, accepted))
+        )()
         try:
             return self._follow()
         finally:
@@ -200,7 +204,7 @@ class Live:
         if self.status != "waiting_input" and self._answers.asked:
             self._answers.dismiss()
         if change.get("execution_count") == 1 and event["runtime"] and not self._said_notices:
-            self._said_notices = True
+            self._said_notices = self._awaits_notices = True
             self._say_notices(event["runtime"])
 
     def _say_notices(self, runtime_id: str) -> None:
@@ -208,8 +212,10 @@ class Live:
 
         def told(runtime: Any, failure: CallFailed | None) -> None:
             self._owed -= 1
+            self._awaits_notices = False
             for notice in runtime.get("notices", ()) if failure is None else ():
                 self._writer.put_line(2, f"runt: {notice}\n")
+            self._show_held()
 
         self._owed += 1
         self._feed.request("runtime.get", {"runtime": runtime_id}, told)
@@ -228,8 +234,8 @@ class Live:
         self._feed.request("blob.get", {"sha256": reference["blob"]}, fetched)
 
     def _show_held(self) -> None:
-        """Show operations in their order, as far as the blobs in them are here."""
-        while self._held:
+        """Show operations in their order, after the notices, as far as their blobs are here."""
+        while self._held and not self._awaits_notices:
             missing = [b for b in outputs.blobs(self._held[0]) if b["blob"] not in self._blobs]
             if missing:
                 return

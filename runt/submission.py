@@ -33,6 +33,8 @@ def parameters(options: dict[str, object], *, detached: bool) -> dict[str, objec
 
 def which_runtime(options: dict[str, object]) -> dict[str, object]:
     """Return the parameters that name a runtime, or say which one to find or start."""
+    if options.get("rm"):
+        return start_parameters(options)
     named = options.get("runtime") or os.environ.get("RUNT_RUNTIME")
     wishes = [w for w in ("kernel", "python", "name", "env", "clean_env") if options.get(w)]
     if named:
@@ -105,7 +107,7 @@ def wants_stdin(code: str, options: dict[str, object], *, detached: bool) -> boo
         return False
     if options.get("stdin"):
         return True
-    if _stdin_is_terminal():
+    if os.isatty(0):
         return False
     if "stdin" in code or "open(0" in code or "fileinput" in code:
         return True
@@ -134,20 +136,10 @@ def _decode(text: bytes, source: str) -> str:
         raise UsageFailure(f"{source} is not UTF-8 (byte {error.start})") from None
 
 
-def _stdin_is_terminal() -> bool:
-    try:
-        return os.isatty(0)
-    except OSError:
-        return False
-
-
 def _stdin_is_file() -> bool:
     import stat
 
-    try:
-        return stat.S_ISREG(os.fstat(0).st_mode)
-    except OSError:
-        return False
+    return stat.S_ISREG(os.fstat(0).st_mode)
 
 
 def _cell(reference: str) -> dict[str, str]:

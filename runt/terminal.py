@@ -22,8 +22,8 @@ class Answers:
         self._buffer = b""
         self._ended = False
         self._echo_was: list[object] | None = None
-        self._is_terminal = use_stdin and _is_terminal()
-        self.usable = use_stdin and _is_open()
+        self._is_terminal = use_stdin and os.isatty(_STDIN)
+        self.usable = use_stdin
         self.asked = False
 
     def ask(self, prompt: str, *, password: bool) -> None:
@@ -81,18 +81,3 @@ class Answers:
         silent = termios.tcgetattr(_STDIN)
         silent[3] &= ~termios.ECHO
         termios.tcsetattr(_STDIN, termios.TCSADRAIN, silent)
-
-
-def _is_open() -> bool:
-    try:
-        os.fstat(_STDIN)
-    except OSError:
-        return False
-    return True
-
-
-def _is_terminal() -> bool:
-    try:
-        return os.isatty(_STDIN)
-    except OSError:
-        return False

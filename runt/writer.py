@@ -6,11 +6,13 @@ without blocking (PIPE_BUF, pipe(7)), when poll says so.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 
 _PIECE_BYTES = 4096
 _STDOUT = 1
+_TERMINAL_GONE = (errno.EIO, errno.ENXIO)
 
 
 class StdoutClosed(Exception):
@@ -45,16 +47,23 @@ class Writer:
         return self._queue[0][0] if self._queue else None
 
     def pump(self) -> None:
-        """Write one piece. Raises `StdoutClosed`; a closed stderr swallows what it gets."""
+        """Write one piece. Raises `StdoutClosed`, or `OSError` (a disk that is full).
+
+        A closed stderr and a terminal that is gone swallow what they get: SIGHUP tells of it.
+        """
         fd, content = self._queue[0]
         try:
             written = os.write(fd, content[:_PIECE_BYTES])
         except BlockingIOError:
             return
-        except OSError as error:
+        except BrokenPipeError as error:
             if fd == _STDOUT:
                 self.forget(fd)
                 raise StdoutClosed(error.strerror) from error
+            written = len(content)
+        except OSError as error:
+            if error.errno not in _TERMINAL_GONE:
+                raise
             written = len(content)
         self.pending_bytes -= written
         if written == len(content):

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from runtimed.store.db import Store
     from runtimed.store.events import EventRow
 
-#: How many events one look into the store fetches for a subscriber that catches up.
+#: How many events, and about how many bytes of them, one look into the store fetches for a
+#: subscriber that catches up.
 PAGE = 500
+PAGE_BYTES = 1024 * 1024
 #: An event's own members beside its data, roughly; counts towards a subscriber's bytes.
 EVENT_OVERHEAD_BYTES = 200
 
@@ -177,15 +179,16 @@ class Subscription:
     async def _stored(self) -> AsyncIterator[list[bytes | Event]]:
         """Yield what the store has after the position; joins the live queue at its end."""
         while not self._closed and not self._hub.is_live(self) and not self._lagged:
-            rows = self._hub.store.read(
+            rows, is_all = self._hub.store.read(
                 events.after,
                 self.position,
                 runtime_id=self._runtime_id,
                 execution_id=self._execution_id,
                 types=self._types,
                 limit=PAGE,
+                max_bytes=PAGE_BYTES,
             )
-            if len(rows) < PAGE:
+            if is_all:
                 self.position = self._hub.seq
                 self._hub.join(self)
             else:

@@ -6,7 +6,6 @@ so a crash between any two steps repeats nothing and skips nothing.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from runtimed.store.db import Connection, Store
     from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
-
-#: What a commit writes beside its events, roughly.
-COMMIT_BYTES = 8192
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,9 +58,6 @@ class Recorder:
     def __init__(self, store: Store, hub: Hub) -> None:
         self.store = store
         self.hub = hub
-        self.has_grown = asyncio.Event()
-        """Set when enough was written for a checkpoint of the store."""
-        self._written_bytes = 0
 
     def commit(self, batch: Batch) -> None:
         """Store the batch in one transaction, then publish its events.
@@ -79,10 +72,6 @@ class Recorder:
         ]
         self.store.write(_apply, batch, rows)
         passing(Step.COMMITTED)
-        self._written_bytes += COMMIT_BYTES + sum(len(row.data) for row in rows)
-        if self._written_bytes >= self.store.checkpoint_bytes:
-            self._written_bytes = 0
-            self.has_grown.set()
         if rows:
             self.hub.publish(rows)
         passing(Step.PUBLISHED)

@@ -104,7 +104,7 @@ def _follow(params: dict[str, Any], options: dict[str, Any]) -> int:
             code = detached.exit_code
             if code == exits.WAIT_EXPIRED:
                 live.drain()
-            sys.stderr.write(_left_behind(params["id"], live.is_accepted, options))
+            _say(_left_behind(params["id"], live.is_accepted, options))
             if code != exits.WAIT_EXPIRED or not options["json"]:
                 return code
         finally:
@@ -113,6 +113,15 @@ def _follow(params: dict[str, Any], options: dict[str, Any]) -> int:
     if sentence and code not in (exits.STDOUT_CLOSED, exits.WAIT_EXPIRED):
         sys.stderr.write(f"runt: {sentence}\n")
     return _finish(params["id"], live, form, options, code)
+
+
+def _say(sentence: str) -> None:
+    """Write to stderr; where the terminal is gone there is nobody to tell."""
+    try:
+        sys.stderr.write(sentence)
+        sys.stderr.flush()
+    except OSError:
+        pass
 
 
 def _left_behind(id: str, is_accepted: bool, options: dict[str, Any]) -> str:

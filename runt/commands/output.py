@@ -37,6 +37,8 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
         page = session.call("execution.output", {**params, "cursor": page["cursor"]})
         pages.append(page)
         _print(page, quiet=quiet, as_json=as_json)
+    if page.get("unfinished") and not (quiet or as_json):
+        click.echo(page["unfinished"].encode("utf-8", "replace"), nl=False)
     if as_json:
         whole = {**page, "lines": [line for one in pages for line in one["lines"]]}
         jsonout.print_document("output", whole)

@@ -178,12 +178,14 @@ class Execution(Document):
 class OutputPage(Document):
     """A stretch of an execution's text. ``cursor`` continues where it ends.
 
-    ``lines`` are without their line ends; the last one may be unfinished while it runs.
+    ``lines`` are without their line ends. ``unfinished`` is what there is of a line that has not
+    ended yet, while it runs; ``cursor`` stays before it.
     """
 
     execution: str
     status: ExecutionStatus
     lines: list[str]
+    unfinished: str | None
     cursor: int
     total_lines: int
     more: bool

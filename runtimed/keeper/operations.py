@@ -143,6 +143,8 @@ def _probe(keeper: Keeper, request: Request) -> None:
         request.reply({"heartbeat": False, "state": state, "reason": str(error)})
         return
     restored = endpoints.restore()
+    # The heartbeat is often bound by a thread of its own, after we were connected.
+    endpoints.keep()
 
     def answered(heartbeat: bool) -> None:
         request.reply({"heartbeat": heartbeat, "state": state, "restored": restored})

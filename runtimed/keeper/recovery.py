@@ -34,7 +34,7 @@ def recover(runtime: Runtime) -> None:
 def _recover_spawning(runtime: Runtime) -> None:
     """The old keeper died between announcing a process and knowing its pid."""
     file = runtime.facts.connection_file or ""
-    identity = find_by_argument(file.rpartition("/")[2]) if file else None
+    identity = find_by_argument(file) if file else None
     if identity is None:
         runtime.event(Event.EXITED, pid=None, code=None, signal=None, reason="not_started")
         return

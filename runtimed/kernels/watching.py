@@ -101,13 +101,13 @@ async def checkpoint(supervisor: Supervisor) -> None:
 
     A journal's closed segments go only when what was taken in from them has reached the disk.
     """
-    recorder = supervisor.parts.recorder
+    store = supervisor.parts.recorder.store
     while True:
-        await recorder.has_grown.wait()
-        recorder.has_grown.clear()
+        await store.has_grown.wait()
+        store.has_grown.clear()
         offsets = supervisor.journal_offsets()
         try:
-            if await asyncio.to_thread(recorder.store.checkpoint):
+            if await asyncio.to_thread(store.checkpoint):
                 supervisor.drop_journals(offsets)
         except (StoreUnavailable, OSError) as error:
             log.error("checkpoint: %s", error)

@@ -30,3 +30,11 @@ def output_lines(outputs: list[dict[str, Any]], mime: str | None = None) -> list
         if text:
             lines += text.removesuffix("\n").split("\n")
     return lines
+
+
+def ends_unfinished(outputs: list[dict[str, Any]]) -> bool:
+    """Say whether the last line may still grow: the last output is a stream without a line end."""
+    if not outputs or outputs[-1]["output_type"] != "stream":
+        return False
+    text = str(outputs[-1]["text"])
+    return bool(text) and not text.endswith("\n")

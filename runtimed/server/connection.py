@@ -198,12 +198,13 @@ class JsonRpcConnection(asyncio.Protocol):
 
     async def _run(self, request: jsonrpc.Request, slot: _Slot) -> None:
         task = _current_task()
+        answer = None
         try:
             answer = await self._hall.dispatcher.handle(request, self._caller)
-            if task in self._in_flight:
-                self._answer(slot, answer)
         finally:
-            self._in_flight.pop(task, None)
+            # Cancelled or not, its place is filled: a batch may have subscriptions to close.
+            if self._in_flight.pop(task, None) is not None:
+                self._answer(slot, answer)
             self._start_pending()
 
     def _cut(self, task: asyncio.Task[None]) -> None:

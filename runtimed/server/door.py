@@ -55,8 +55,12 @@ class Door(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._peer = peer_of(transport.get_extra_info("socket"))
         self._hall.enter(self._transport)
+        try:
+            self._peer = peer_of(transport.get_extra_info("socket"))
+        except OSError:  # macOS tells nothing about a peer that has gone already
+            self._transport.abort()
+            return
         if self._hall.is_stopping:
             self._transport.close()
         elif self._peer.uid not in (os.geteuid(), 0):

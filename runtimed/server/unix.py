@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 import stat
@@ -18,7 +19,12 @@ from runtimed.server.hangup import HangupWatch
 if TYPE_CHECKING:
     from runtimed.server.dispatch import Dispatcher
 
+log = logging.getLogger(__name__)
+
 _BACKLOG = 1024
+#: Connections accepted in one turn of the loop; the others' turns come in between.
+_ACCEPTED_AT_ONCE = 100
+_ACCEPT_RETRY_S = 1.0
 
 
 class AlreadyServed(OSError):
@@ -83,16 +89,44 @@ class UnixServer:
         self._dispatcher = dispatcher
         self._tasks = tasks
         self._limits = limits or Limits()
+        self._admissions: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Bind and listen; requests are answered from here on. Raises as `bind` does."""
-        loop = asyncio.get_running_loop()
-        sock = bind(self.path)
+        self._listener = bind(self.path)
         self._inode = os.lstat(self.path).st_ino
-        self._hall = Hall(self._dispatcher, self._tasks, HangupWatch(loop), self._limits)
-        self._server = await loop.create_unix_server(
-            lambda: Door(self._hall), sock=sock, backlog=_BACKLOG
-        )
+        self._loop = asyncio.get_running_loop()
+        self._hall = Hall(self._dispatcher, self._tasks, HangupWatch(self._loop), self._limits)
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """Let in who has connected.
+
+        Not by ``create_unix_server``: its connections that are accepted but not made yet are
+        nobody's when the loop ends, and were never closed.
+        """
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Mostly EMFILE: the listener stays readable, so it is left alone for a while.
+                log.error("cannot accept connections: %s", error)
+                self._loop.remove_reader(self._listener)
+                self._retry = self._loop.call_later(_ACCEPT_RETRY_S, self._accept_again)
+                return
+            sock.setblocking(False)
+            task = self._tasks.create_task(self._admit(sock), name="admit")
+            self._admissions.add(task)
+            task.add_done_callback(self._admissions.discard)
+
+    def _accept_again(self) -> None:
+        self._loop.add_reader(self._listener, self._accept)
+
+    async def _admit(self, sock: socket.socket) -> None:
+        await self._loop.connect_accepted_socket(lambda: Door(self._hall), sock)
 
     async def stop(self, grace_s: float) -> None:
         """Stop accepting, end waits and subscriptions, let the rest finish, then hang up.
@@ -100,9 +134,14 @@ class UnixServer:
         What is not done after ``grace_s`` seconds is answered with `ShuttingDown`; a peer that
         does not read its answers for as long again is cut off.
         """
-        self._server.close()
+        self._loop.remove_reader(self._listener)
+        if self._retry is not None:
+            self._retry.cancel()
+        self._listener.close()
         self._remove_socket()
         self._hall.is_stopping = True
+        if self._admissions:
+            await asyncio.wait(set(self._admissions))
         for connection in list(self._hall.connections):
             connection.stop()
         in_flight = {task for each in self._hall.connections for task in each.tasks}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from typing import TYPE_CHECKING
 
 from ulid import ULID
@@ -22,23 +21,20 @@ from runtimed.api.executions import (
     ExecutionInput,
     ExecutionInterrupt,
     ExecutionList,
-    ExecutionOutput,
     ExecutionSubmit,
     ExecutionWait,
 )
-from runtimed.api.types import Execution, Interrupted, Nothing, OutputPage
+from runtimed.api.types import Execution, Interrupted, Nothing
 from runtimed.kernels import ending
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.environments import Wish
 from runtimed.kernels.queue import EOF
 from runtimed.model.ids import is_ulid
-from runtimed.model.outputs import fold
-from runtimed.model.text import output_lines
 from runtimed.service.binding import Caller, serves
 from runtimed.service.references import find_execution, find_runtime
 from runtimed.service.runtimes import living
-from runtimed.service.views import execution_view
-from runtimed.store import events, executions
+from runtimed.service.views import execution_view, whole_execution_view
+from runtimed.store import executions
 from runtimed.store.executions import ExecutionRow
 
 if TYPE_CHECKING:
@@ -51,7 +47,7 @@ _Submission = ExecutionSubmit | ExecutionEval
 @serves(ExecutionSubmit)
 async def execution_submit(context: Context, call: ExecutionSubmit, caller: Caller) -> Execution:
     row = await _submit(context, call, caller)
-    return execution_view(context, row, outputs=False)
+    return execution_view(context, row)
 
 
 @serves(ExecutionEval)
@@ -135,13 +131,15 @@ async def _wait(
                     row = await actor.queue.final(row)
         except TimeoutError:
             pass
-    return execution_view(context, row, outputs=True)
+    return await whole_execution_view(context, row)
 
 
 @serves(ExecutionGet)
 async def execution_get(context: Context, call: ExecutionGet) -> Execution:
     row = find_execution(context, call.execution)
-    return execution_view(context, row, outputs=call.outputs)
+    if call.outputs:
+        return await whole_execution_view(context, row)
+    return execution_view(context, row)
 
 
 @serves(ExecutionList)
@@ -156,44 +154,12 @@ async def execution_list(context: Context, call: ExecutionList) -> list[Executio
         before=call.before,
         limit=call.limit,
     )
-    return [execution_view(context, row, outputs=False) for row in rows]
+    return [execution_view(context, row) for row in rows]
 
 
 @serves(ExecutionWait)
 async def execution_wait(context: Context, call: ExecutionWait, caller: Caller) -> Execution:
     return await _wait(context, find_execution(context, call.execution), call.wait_s, caller)
-
-
-@serves(ExecutionOutput)
-async def execution_output(context: Context, call: ExecutionOutput) -> OutputPage:
-    row = find_execution(context, call.execution)
-    try:
-        pattern = re.compile(call.grep) if call.grep is not None else None
-    except re.error as error:
-        raise InvalidParams(detail=f"{error} - at `$.grep`") from None
-    operations = context.store.read(lambda db: list(events.operations(db, row.id)))
-    status = row.status
-
-    def page() -> OutputPage:
-        # In a thread: folding and matching megabytes must not hold the loop.
-        lines = output_lines(fold(operations), call.mime)
-        total = len(lines)
-        numbered = list(enumerate(lines))[call.cursor :]
-        if pattern is not None:
-            numbered = [(n, line) for n, line in numbered if pattern.search(line)]
-        if call.tail is not None:
-            numbered = numbered[-call.tail :]
-        wanted, rest = numbered[: call.lines], numbered[call.lines :]
-        return OutputPage(
-            execution=row.id,
-            status=status,  # type: ignore[arg-type]
-            lines=[line for _, line in wanted],
-            cursor=rest[0][0] if rest else total,
-            total_lines=total,
-            more=bool(rest),
-        )
-
-    return await asyncio.to_thread(page)
 
 
 @serves(ExecutionCancel)
@@ -202,7 +168,7 @@ async def execution_cancel(context: Context, call: ExecutionCancel) -> Execution
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is not None:
         actor.queue.cancel(row, "it was cancelled")
-    return execution_view(context, row, outputs=False)
+    return execution_view(context, row)
 
 
 @serves(ExecutionInterrupt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtimed.service import discover, executions, runtimes, system
+from runtimed.service import discover, executions, output, runtimes, system
 from runtimed.service.binding import HANDLERS
 
-__all__ = ["HANDLERS", "discover", "executions", "runtimes", "system"]
+__all__ = ["HANDLERS", "discover", "executions", "output", "runtimes", "system"]

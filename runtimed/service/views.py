@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from runtimed.kernels.documents import execution_document, runtime_document
@@ -21,12 +22,25 @@ def runtime_view(context: Context, row: RuntimeRow) -> Runtime:
     return runtime_document(row, actor.state if actor is not None else None)
 
 
-def execution_view(context: Context, row: ExecutionRow, *, outputs: bool) -> Execution:
-    """Return the execution's document, with its outputs folded if they are wanted."""
+def execution_view(context: Context, row: ExecutionRow) -> Execution:
+    """Return the execution's document without its outputs."""
+    return execution_document(row, _runtime_of(context, row))
+
+
+async def whole_execution_view(context: Context, row: ExecutionRow) -> Execution:
+    """Return the execution's document with its outputs folded."""
+    operations = context.store.read(events.few_operations, row.id)
+    if operations is not None:
+        return execution_document(row, _runtime_of(context, row), fold(operations))
+    # Megabytes must not hold the loop.
+    outputs = await asyncio.to_thread(
+        context.store.read_apart, lambda db: fold(events.operations(db, row.id))
+    )
+    return execution_document(row, _runtime_of(context, row), outputs)
+
+
+def _runtime_of(context: Context, row: ExecutionRow) -> RuntimeRow:
     runtime = context.supervisor.rows.get(row.runtime_id)
     runtime = runtime or context.store.read(runtimes.get, row.runtime_id)
     assert runtime is not None  # noqa: S101 - a foreign key
-    folded = None
-    if outputs:
-        folded = context.store.read(lambda db: fold(events.operations(db, row.id)))
-    return execution_document(row, runtime, folded)
+    return runtime

@@ -8,6 +8,7 @@ what waits for the disk, the checkpoint, has a thread and a connection of its ow
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -50,13 +51,15 @@ class Store:
     def __init__(self, path: str, config: Config) -> None:
         """Open and migrate. Raises `StoreUnavailable`, or `TooNew` for a newer schema."""
         self.path = path
-        self.checkpoint_bytes = config.checkpoint_bytes
+        self.has_grown = asyncio.Event()
+        """Set when the write-ahead log has grown enough to be moved into the database."""
         with unavailable():
             # 0600 from the beginning: the files that SQLite makes beside it take its mode.
             os.close(_create_private(path))
             self.db = self._open()
             self._checkpointer = self._open()
             migrate(self.db)
+            self._watch_log(config.checkpoint_bytes)
             self.epoch = self._epoch()
 
     def _open(self) -> apsw.Connection:
@@ -67,6 +70,16 @@ class Store:
         db.pragma("foreign_keys", True)
         db.pragma("wal_autocheckpoint", 0)  # a checkpoint waits for the disk: not on the loop
         return db
+
+    def _watch_log(self, limit_bytes: int) -> None:
+        limit_pages = limit_bytes // int(self.db.pragma("page_size"))
+
+        def committed(_db: apsw.Connection, _name: str, log_pages: int) -> int:
+            if log_pages >= limit_pages:
+                self.has_grown.set()
+            return apsw.SQLITE_OK
+
+        self.db.set_wal_hook(committed)
 
     def _epoch(self) -> str:
         """Return the epoch that the cursors of this database carry, naming it if it is new."""
@@ -103,6 +116,18 @@ class Store:
         """Run a quick query on the loop. Raises `StoreUnavailable`."""
         with unavailable():
             return fn(self.db, *args, **kwargs)
+
+    def read_apart(
+        self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a query that may take long; call it from a thread. Raises `StoreUnavailable`."""
+        with unavailable():
+            db = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READONLY)
+            try:
+                db.set_busy_timeout(BUSY_TIMEOUT_MS)
+                return fn(db, *args, **kwargs)
+            finally:
+                db.close()
 
     @property
     def wal_bytes(self) -> int:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import apsw
 
 
+_decode_operation = msgspec.json.Decoder(dict[str, Any]).decode
+
+
 class EventRow(msgspec.Struct):
     """A committed event. ``data`` is JSON text; `wire` is encoded once for all subscribers."""
 
@@ -61,14 +64,18 @@ def after(
     execution_id: str | None = None,
     types: Sequence[str] | None = None,
     limit: int = 500,
-) -> list[EventRow]:
-    """Return the events after the seq that fit, oldest first."""
+    max_bytes: int = 1024 * 1024,
+) -> tuple[list[EventRow], bool]:
+    """Return the events after the seq that fit, oldest first, and whether these were all.
+
+    There is at least one of them, if there is any, of whatever size.
+    """
     conditions = ["seq > ?"]
     values: list[Any] = [seq]
     if execution_id is not None:
         conditions.append("execution_id = ?")
         values.append(execution_id)
-    elif runtime_id is not None:
+    if runtime_id is not None:
         conditions.append("runtime_id = ?")
         values.append(runtime_id)
     if types is not None:
@@ -78,12 +85,33 @@ def after(
         "SELECT seq, at_ms, type, runtime_id, execution_id, data_json FROM event "  # noqa: S608
         f"WHERE {' AND '.join(conditions)} ORDER BY seq LIMIT ?"
     )
-    return [EventRow(*row) for row in db.execute(sql, (*values, limit))]
+    found: list[EventRow] = []
+    size_bytes = 0
+    for row in db.execute(sql, (*values, limit)):
+        found.append(event := EventRow(*row))
+        size_bytes += len(event.data)
+        if size_bytes >= max_bytes:
+            return found, False
+    return found, len(found) < limit
 
 
 def operations(db: apsw.Connection, execution_id: str) -> Iterator[dict[str, Any]]:
     """Yield the output operations of an execution, in order."""
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
     sql = "SELECT data_json FROM event WHERE execution_id = ? AND type = 'output' ORDER BY seq"
     for (data,) in db.execute(sql, (execution_id,)):
-        yield decode(data)
+        yield _decode_operation(data)
+
+
+def few_operations(
+    db: apsw.Connection, execution_id: str, *, limit: int = 100, max_bytes: int = 256 * 1024
+) -> list[dict[str, Any]] | None:
+    """Return an execution's output operations, or None if there is more than a little of them."""
+    found: list[dict[str, Any]] = []
+    size_bytes = 0
+    sql = "SELECT data_json FROM event WHERE execution_id = ? AND type = 'output' ORDER BY seq"
+    for (data,) in db.execute(sql, (execution_id,)):
+        size_bytes += len(data)
+        if len(found) == limit or size_bytes > max_bytes:
+            return None
+        found.append(_decode_operation(data))
+    return found

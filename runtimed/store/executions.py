@@ -149,7 +149,7 @@ def open_of(db: apsw.Connection, runtime_id: str) -> list[ExecutionRow]:
     """Return the runtime's executions that are not final, oldest first."""
     sql = (
         f"SELECT {_LIST} FROM execution WHERE runtime_id = ? "  # noqa: S608
-        "AND status IN ('queued', 'running', 'waiting_input') ORDER BY rowid"
+        "AND status IN ('queued', 'running', 'waiting_input') ORDER BY number"
     )
     return [_row(row) for row in db.execute(sql, (runtime_id,))]
 
@@ -176,10 +176,10 @@ def listed(
         conditions.append("cell_notebook = ? AND cell_id = ?")
         values += cell
     if before is not None:
-        conditions.append("rowid < (SELECT rowid FROM execution WHERE id = ?)")
+        conditions.append("number < (SELECT number FROM execution WHERE id = ?)")
         values.append(before)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    sql = f"SELECT {_LIST} FROM execution {where} ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+    sql = f"SELECT {_LIST} FROM execution {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
     return [_row(row) for row in db.execute(sql, (*values, limit))]
 
 

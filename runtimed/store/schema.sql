@@ -37,9 +37,10 @@ CREATE TABLE runtime (
 ) STRICT;
 CREATE INDEX runtime_living ON runtime (id) WHERE status <> 'dead';
 
--- The order of submission is that of the rowid: ids may be chosen by clients.
+-- The number is the order of submission: ids may be chosen by clients.
 CREATE TABLE execution (
-    id                TEXT PRIMARY KEY,
+    number            INTEGER PRIMARY KEY,
+    id                TEXT NOT NULL UNIQUE,
     runtime_id        TEXT NOT NULL REFERENCES runtime (id),
     incarnation       INTEGER,
     code              TEXT NOT NULL,

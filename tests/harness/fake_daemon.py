@@ -89,6 +89,7 @@ class FakeDaemon:
         #: What came with one read of the socket, for who cares about writes.
         self.reads: list[bytes] = []
         self.seq = 0
+        self._called = threading.Condition()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         self._listener.listen()
@@ -99,6 +100,12 @@ class FakeDaemon:
     def params(self, method: str) -> list[dict[str, Any]]:
         """Return the parameters of every call of a method so far."""
         return [params for name, params in self.calls if name == method]
+
+    def wait_for(self, method: str) -> list[dict[str, Any]]:
+        """Wait until a method is called, and return the parameters of its calls."""
+        with self._called:
+            assert self._called.wait_for(lambda: self.params(method), timeout=20)
+        return self.params(method)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -140,7 +147,9 @@ class FakeDaemon:
 
     def _answer(self, connection: Connection, request: dict[str, Any]) -> None:
         method, params = request["method"], request["params"]
-        self.calls.append((method, params))
+        with self._called:
+            self.calls.append((method, params))
+            self._called.notify_all()
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": request["id"]}
         after = None
         try:

@@ -203,6 +203,12 @@ class Client:
         """Wait for an event with these fields."""
         return self.wait(runtime, lambda r: is_event(r, name, **fields), start)
 
+    def wait_heartbeat(self, runtime: str) -> None:
+        """Probe until it answers: the heartbeat may be bound later than the other sockets."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not self.ask("probe", runtime=runtime, timeout_ms=10000)["heartbeat"]:
+            assert time.monotonic() < deadline
+
     def wait_log(self, text: str) -> None:
         """Wait until the keeper has logged this."""
         deadline = time.monotonic() + DEADLINE_S

@@ -9,13 +9,18 @@ import stat
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runtimed.paths import SOCKET_PATH_BYTES, UnsafePath
 from runtimed.server.unix import AlreadyServed, bind
 from tests.harness.lineserver import RawClient, Service, request, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOBODY = 65534
 REPOSITORY = Path(__file__).parents[3]
@@ -235,8 +240,8 @@ def test_the_tools_of_a_shell(service: Service, socket_path: Path, command: str)
     assert done.stdout == "[1,2]\n"
 
 
-MEMORY_SCRIPT = """
-import asyncio, resource, sys
+SERVER = """
+import asyncio, logging, resource, sys
 from runtimed.server.dispatch import Dispatcher
 from runtimed.server.unix import UnixServer
 from tests.harness.lineserver import HANDLERS, Service
@@ -251,14 +256,18 @@ async def main():
         await server.stop(1)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+if len(sys.argv) > 2:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[2])))
 asyncio.run(main())
 """
 
 
-def test_memory_is_bounded_for_a_line_over_the_limit(socket_path: Path) -> None:
-    """Half a gigabyte without a line end costs about the limit (64 MiB), not what was sent."""
+@contextmanager
+def server_process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Serve in a process of its own: it prints how many KiB it grew when it has a line of input."""
     server = subprocess.Popen(
-        [sys.executable, "-c", MEMORY_SCRIPT, str(socket_path)],
+        [sys.executable, "-c", SERVER, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -268,6 +277,17 @@ def test_memory_is_bounded_for_a_line_over_the_limit(socket_path: Path) -> None:
     assert server.stdout is not None
     try:
         assert server.stdout.readline() == "ready\n"
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+        server.stdin.close()
+        server.stdout.close()
+
+
+def test_memory_is_bounded_for_a_line_over_the_limit(socket_path: Path) -> None:
+    """Half a gigabyte without a line end costs about the limit (64 MiB), not what was sent."""
+    with server_process(str(socket_path)) as server:
         with RawClient(socket_path) as raw:
             chunk = b"[" + b"1," * 524_288
             for _ in range(512):
@@ -275,9 +295,16 @@ def test_memory_is_bounded_for_a_line_over_the_limit(socket_path: Path) -> None:
             assert raw.line()["error"]["data"]["name"] == "RequestTooLarge"
             raw.end()
             assert raw.line() is None
-        grown_kib = int(server.communicate("stop\n")[0])
-        assert grown_kib < 100 * 1024
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+        assert int(server.communicate("stop\n")[0]) < 100 * 1024
+
+
+def test_it_goes_on_when_descriptors_run_out(socket_path: Path) -> None:
+    with server_process(str(socket_path), "32") as server, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(socket_path)) for _ in range(40)]
+        for client in clients:
+            client.ask(request(1, "echo", value="served"))
+        assert server.stdout is not None
+        assert "cannot accept connections" in server.stdout.readline()
+        for client in clients:  # each that leaves makes room for one that waits
+            assert client.line()["result"] == "served"
+            client.close()

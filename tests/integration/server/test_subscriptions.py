@@ -87,6 +87,20 @@ def test_a_subscription_ends_with_a_peer_that_had_half_closed(
     assert closed.wait(PATIENCE_S)
 
 
+def test_a_subscription_in_a_batch_that_is_never_answered_ends(
+    raw: RawClient, service: Service
+) -> None:
+    raw.ask([request(1, "wait", gate="never"), request(2, "events.subscribe")])
+    service.expect("waiting", "never")
+    raw.ask(request(3, "echo"))
+    assert raw.line()["id"] == 3  # so the subscription is there
+    (stream,) = service.streams.values()
+    closed = _when_closed(stream)
+    raw.close()
+    service.expect("cancelled", "never")
+    assert closed.wait(PATIENCE_S)
+
+
 def test_the_end_of_the_service_ends_subscriptions(raw: RawClient, service: Service) -> None:
     stream = service.streams[subscribe(raw)]
     service.stop_soon()

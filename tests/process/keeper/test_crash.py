@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +33,13 @@ def test_dead_at_any_step_of_a_dispatch_it_is_executed_at_most_once(
     ipc_kernel.reply(client, "x.0")
     keeper.kill()
     end = keeper.end("r1")
-    client = keeper.restart(RUNTIMED_STOP_AT=f"{step}:{nth}")
-    ipc_kernel.reconnect(client, end)
     codes = {f"x.{n}": ipc_kernel.append_truth(f"x.{n}") for n in range(1, 4)}
-    for msg_id, code in codes.items():
-        try:
+    with suppress(EOFError, OSError):
+        client = keeper.restart(RUNTIMED_STOP_AT=f"{step}:{nth}")
+        ipc_kernel.reconnect(client, end)
+        for msg_id, code in codes.items():
             ipc_kernel.send(client, code, msg_id)
             ipc_kernel.reply(client, msg_id)
-        except (EOFError, OSError):
-            break
     assert keeper.wait() == -signal.SIGKILL, "the keeper died where it was told to"
     # What a daemon does after any crash: dispatch whatever is not final again, under its old id.
     end = keeper.end("r1")

@@ -107,25 +107,29 @@ def test_somebody_else_answers(daemon: Daemon, runt: Runt, state: State) -> None
     assert runt("reply", id, "late").returncode == 4
 
 
-def test_an_answer_from_a_pipe_and_the_end_of_file(daemon: Daemon, runt: Runt) -> None:
+def test_an_answer_from_a_pipe_and_the_end_of_file(
+    daemon: Daemon, runt: Runt, state: State
+) -> None:
     first = runt("submit", "print(input())").stdout.strip()
     second = runt("submit", "input()").stdout.strip()
-    runt("call", "execution.wait", json.dumps({"execution": first, "wait_s": 0}))
-    _until_waiting(runt, first)
+    _until_waiting(state, first)
     assert runt("reply", first, stdin="piped\n").returncode == 0
     assert runt("wait", first).returncode == 0
     assert runt("output", first).stdout == "piped\n"
-    _until_waiting(runt, second)
+    _until_waiting(state, second)
     assert runt("reply", second, "--eof").returncode == 0
     assert runt("wait", second).returncode == 1
     assert "EOFError" in runt("output", second).stdout
 
 
-def _until_waiting(runt: Runt, id: str) -> None:
-    """Follow its events until it asks."""
-    subscribed = runt("show", id, "--json")
-    while json.loads(subscribed.stdout)["execution"]["status"] != "waiting_input":
-        subscribed = runt("show", id, "--json")
+def _until_waiting(state: State, id: str) -> None:
+    """Follow an execution until it asks."""
+    attached = popen(state, "attach", id, "--json")
+    assert attached.stdout is not None
+    while json.loads(attached.stdout.readline())["type"] != "input":
+        pass
+    attached.terminate()
+    attached.communicate(timeout=20)
 
 
 # -- attach

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.fake_daemon import Connection, FakeDaemon, HangUp
+from tests.harness.fake_daemon import Connection, HangUp
 from tests.harness.script import end, out, running, value, wait_for
 from tests.unit.runt.conftest import RUNT, Run, Serve
 
@@ -59,8 +59,7 @@ def test_ctrl_c_twice_detaches(serve: Serve, run: Run) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    while not held.interrupted:
-        assert process.poll() is None
+    daemon.wait_for("execution.interrupt")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
     id = daemon.params("execution.submit")[0]["id"]
@@ -95,17 +94,11 @@ def late(answers: dict[str, Any], go_on: threading.Event) -> dict[str, Any]:
     return {**answers, "execution__submit": accept}
 
 
-def once_asked(daemon: FakeDaemon, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the code has arrived there."""
-    while not daemon.params("execution.submit"):
-        assert process.poll() is None
-
-
 def test_ctrl_c_before_it_is_accepted_interrupts_it_then(serve: Serve, run: Run) -> None:
     held, go_on = Held(), threading.Event()
     daemon = serve(**late(held.answers, go_on))
     process = run.popen("eval", "x", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    once_asked(daemon, process)
+    daemon.wait_for("execution.submit")
     process.send_signal(signal.SIGINT)
     go_on.set()
     process.communicate(timeout=20)
@@ -117,7 +110,7 @@ def test_leaving_before_it_is_accepted_says_so(serve: Serve, run: Run) -> None:
     held, go_on = Held(), threading.Event()
     daemon = serve(**late(held.answers, go_on))
     process = run.popen("eval", "x", stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    once_asked(daemon, process)
+    daemon.wait_for("execution.submit")
     process.terminate()
     _, stderr = process.communicate(timeout=20)
     go_on.set()
@@ -138,8 +131,7 @@ def test_ctrl_c_while_a_throwaway_runtime_starts_removes_it(serve: Serve, run: R
 
     daemon = serve(runtime__start=start, runtime__kill=kill, runtime__remove=lambda c, p: {})
     process = run.popen("eval", "--rm", "x", stdin=subprocess.DEVNULL)
-    while not daemon.params("runtime.start"):
-        assert process.poll() is None
+    daemon.wait_for("runtime.start")
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     name = daemon.params("runtime.start")[0]["name"]
@@ -169,13 +161,12 @@ def test_ctrl_c_reaches_it_while_its_reader_is_stuck(serve: Serve, run: Run) -> 
     """As in a pager that shows its first page."""
     held = Held()
     held.answers["execution__submit"] = running(*[out("x" * 99 + "\n")] * 2000)
-    serve(**held.answers)
+    daemon = serve(**held.answers)
     process = run.popen("eval", "x", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    while not held.interrupted:
-        assert process.poll() is None
+    daemon.wait_for("execution.interrupt")
     process.stdout.read()
     assert process.wait(20) == 130
     process.stdout.close()
@@ -286,3 +277,35 @@ def test_without_stdin_it_says_who_can_answer(serve: Serve, run: Run) -> None:
     done = run("eval", "--no-stdin", "input()")
     id = daemon.params("execution.submit")[0]["id"][-8:].lower()
     assert done.stderr == f"runt: {id} waits for input; `runt reply {id} TEXT` answers it\n"
+
+
+# -- standard streams that are closed, full, or gone
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_not_become_the_socket(
+    serve: Serve, run: Run, closed: str
+) -> None:
+    daemon = serve(execution__submit=running(out("text\n"), out("err\n", "stderr"), end()))
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" eval 1 {closed}', "sh", *RUNT],
+        env=run.env,
+        cwd=run.directory,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0
+    assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "text\n")
+    assert all(read.startswith(b'{"jsonrpc"') for read in daemon.reads)
+
+
+@pytest.mark.parametrize("verb", [["eval", "1"], ["ps"]])
+def test_a_full_disk_is_said(serve: Serve, run: Run, verb: list[str]) -> None:
+    serve(execution__submit=running(out("text\n"), end()), runtime__list=lambda c, p: [])
+    with open("/dev/full", "w") as full:
+        process = run.popen(*verb, stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert b"No space left on device" in stderr
+    assert b"Traceback" not in stderr

@@ -206,3 +206,16 @@ def test_a_cell_needs_both_names(cell: str) -> None:
         submission.parameters(
             options(code="1", runtime="r", cell=cell, no_stdin=True), detached=False
         )
+
+
+def test_a_throwaway_runtime_is_never_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNT_RUNTIME", "lab")
+    params = submission.which_runtime(options(rm=True, kernel="ir"))
+    assert "runtime" not in params
+    assert params["kernel"] == "ir"
+    assert "env" in params
+
+
+def test_an_argument_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(UsageFailure, match="not UTF-8"):
+        submission.read_code(options(code="x\udcff"))
