@@ -6,6 +6,7 @@ imports it; everything else goes through the group of click commands.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -33,7 +34,10 @@ def main() -> int:
 
 
 def _open_standard_streams() -> None:
-    """Open what the caller has closed: else a socket of ours becomes somebody's stdout."""
+    """Open what the caller has closed: else a socket of ours becomes somebody's stdout.
+
+    What no encoding has (lone surrogates), or the terminal's has not, becomes a question mark.
+    """
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
@@ -41,6 +45,9 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _run(argv: list[str]) -> int:

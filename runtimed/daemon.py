@@ -20,6 +20,7 @@ from runtimed.host import ServiceManager
 from runtimed.hub import Hub
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.link import Refused
+from runtimed.kernels.starter import Starter
 from runtimed.kernels.supervisor import Supervisor
 from runtimed.recorder import Recorder
 from runtimed.server.dispatch import Dispatcher
@@ -97,6 +98,7 @@ class Daemon:
             blobs=blobs,
             hub=hub,
             supervisor=self._supervisor,
+            starter=Starter(self._supervisor),
             state=state,
             socket_path=socket_path,
             started_ms=now_ms(),

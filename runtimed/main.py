@@ -65,7 +65,13 @@ def run(ready_fd: int | None) -> int:
             os.close(ready_fd)
 
     async def serve(config: Config, state: paths.State) -> None:
-        await Daemon(config, state, paths.socket_path()).run(ready)
+        try:
+            await Daemon(config, state, paths.socket_path()).run(ready)
+        except ExceptionGroup as failed:
+            # What kept it from starting is one error, though a task group wraps it.
+            if len(failed.exceptions) == 1:
+                raise failed.exceptions[0] from None
+            raise
 
     try:
         config = Config.from_environment()

@@ -84,6 +84,8 @@ class Actor:
         self.reader = JournalReader(parts.state.journal(row.id), row.journal_offset)
         self.kernel_info: dict[str, Any] = {}
         self.exits = 0
+        self.lifecycle = asyncio.Lock()
+        """Held by who starts or restarts the kernel."""
         self.process: psutil.Process | None = None
         self._signer: Signer | None = None
         self._bell = asyncio.Event()
@@ -343,8 +345,10 @@ class Actor:
                 await self._commit_at_last(batch)
                 self.act(effects)
             return
-        self.row.incarnation = info["incarnation"]
-        state.is_connected = bool(info.get("connected"))
+        if state.connection_told_at < info["end"]:
+            # Otherwise the journal has told something newer than the keeper's word.
+            self.row.incarnation = info["incarnation"]
+            state.is_connected = bool(info.get("connected"))
         if self.row.status in ("alive", "unresponsive"):
             state.has_answered = state.is_heard = True
         if not state.is_connected:

@@ -30,6 +30,7 @@ async def stop(actor: Actor, grace_s: float) -> str:
     Raises `KeeperUnavailable`.
     """
     exits = actor.exits
+    actor.state.is_stopping = not actor.state.is_restarting
     if actor.state.is_connected:
         content = {"restart": actor.state.is_restarting}
         with contextlib.suppress(Refused):
@@ -46,6 +47,7 @@ async def stop(actor: Actor, grace_s: float) -> str:
 async def kill(actor: Actor) -> str:
     """Kill the kernel and all processes below it, at once. Raises `KeeperUnavailable`."""
     exits = actor.exits
+    actor.state.is_stopping = True
     await _signal(actor, signal.SIGKILL)
     if not await _ends(actor, exits, KILL_S):
         raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")

@@ -62,7 +62,7 @@ class Intake:
             self._sent(record.meta, at_ms, batch)
             return []
         if record.kind == Kind.EVENT:
-            return self._event(record.meta, at_ms, batch)
+            return self._event(record.meta, record.offset, at_ms, batch)
         if prepared.message is None:
             self._state.bad_messages += 1
             return []
@@ -93,7 +93,7 @@ class Intake:
             self._state.posted = None
             self._advance(row, Stimulus.SENT, at_ms, batch)
 
-    def _event(self, meta: dict[str, Any], at_ms: int, batch: Batch) -> list[Effect]:
+    def _event(self, meta: dict[str, Any], offset: int, at_ms: int, batch: Batch) -> list[Effect]:
         row = self._state.row
         match meta.get("event"):
             case Event.SPAWNED:
@@ -101,11 +101,13 @@ class Intake:
                 row.boot_id = meta["boot_id"]
                 self.changed(batch, at_ms)
             case Event.CONNECTED:
+                self._state.connection_told_at = offset
                 row.incarnation = meta["incarnation"]
                 self._state.is_connected = True
                 self.changed(batch, at_ms)
                 return [Connected(bool(meta.get("same_process")))]
             case Event.DISCONNECTED | Event.CONNECT_FAILED:
+                self._state.connection_told_at = offset
                 self._state.is_connected = False
                 return [Disconnected(str(meta.get("reason", meta["event"])))]
             case Event.UNSENT:

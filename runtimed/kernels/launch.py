@@ -41,6 +41,18 @@ _SESSION_VARIABLES = frozenset(
 )
 
 
+def own_environment() -> dict[str, str]:
+    """Return the variables for a caller that sent none: ours, less an environment active in them.
+
+    Whoever happened to start the daemon does not choose the Python of everybody who calls.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "VIRTUAL_ENV" and not name.startswith("CONDA_")
+    }
+
+
 def kernel_environment(env: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a kernel gets: the caller's, less those of its session."""
     kept = {name: value for name, value in env.items() if name not in _SESSION_VARIABLES}

@@ -38,11 +38,12 @@ _KILL_S = 5.0
 
 
 class _Failed(Exception):
-    """One attempt failed. ``is_missing``: its program does not exist, so no other will do."""
+    """One attempt failed. ``is_final``: another transport will not help."""
 
-    def __init__(self, detail: str, *, is_missing: bool = False) -> None:
+    def __init__(self, detail: str, *, is_final: bool = False, is_missing: bool = False) -> None:
         super().__init__(detail)
         self.is_missing = is_missing
+        self.is_final = is_final or is_missing
 
 
 class Starting:
@@ -108,7 +109,7 @@ class Starting:
             silence_s = min(timeout_s, self._actor.parts.config.ipc_silence_s)
             await self._attempt(launch.ipc_address(prefix, self._choice.kernel_name), silence_s)
         except _Failed as first:
-            if first.is_missing:
+            if first.is_final:
                 raise
             await self._over_tcp_instead(first, timeout_s)
 
@@ -176,6 +177,8 @@ class Starting:
         except TimeoutError:
             await kill(actor)
             raise _Failed(f"it did not answer within {timeout_s:g} s") from None
+        if actor.state.is_stopping:
+            raise _Failed("it was stopped before it answered", is_final=True)
         if row.status != "alive":
             reason = describe_exit(row.exit or {})
             if row.transport == "tcp" and "in use" in self._stderr():

@@ -17,19 +17,22 @@ class RuntimeState:
     ``executions`` are those that are not final, oldest first. ``foreign`` holds the msg_ids of
     other clients' executions that run now. ``has_answered`` is set by the first
     kernel_info_reply of this process, ``is_heard`` by the first message on iopub.
+    ``connection_told_at`` is the journal's offset of what said so last.
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
-    runtime. ``posted`` is the execution that the keeper was asked to send, from then until the
-    journal says that it did.
+    runtime, ``is_stopping`` that somebody wants it to end. ``posted`` is the execution that the
+    keeper was asked to send, from then until the journal says that it did.
     """
 
     row: RuntimeRow
     executions: dict[str, ExecutionRow] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     is_connected: bool = False
+    connection_told_at: int = -1
     has_answered: bool = False
     is_heard: bool = False
     is_starting: bool = False
     is_restarting: bool = False
+    is_stopping: bool = False
     posted: str | None = None
     last_keepalive_ms: int | None = None
     idle_since_ms: int | None = None

@@ -1,4 +1,4 @@
-"""All runtimes: which there are, which one is meant, and who starts them."""
+"""All runtimes, their actors, and the link to the keeper."""
 
 from __future__ import annotations
 
@@ -10,32 +10,26 @@ import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
-from ulid import ULID
-
-from runtimed.api.errors import KeeperUnavailable, KernelDidNotStart, NameTaken, ShuttingDown
-from runtimed.kernels import ending, launch
+from runtimed.api.errors import KeeperUnavailable, ShuttingDown
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.environments import Choice, Wish, choose
 from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.launch import stderr_path, stdout_path
 from runtimed.kernels.link import KeeperLink, connect
-from runtimed.kernels.recall import recall, recorded
-from runtimed.kernels.specs import SpecFinder
-from runtimed.kernels.starting import NoEnvironment, Starting
 from runtimed.kernels.watching import checkpoint, watch
 from runtimed.recorder import Batch
 from runtimed.store import executions, runtimes
-from runtimed.store.runtimes import RuntimeRow
 from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from asyncio import Future
+    from collections.abc import Coroutine, Mapping
 
     from runtimed.config import Config
     from runtimed.paths import State
     from runtimed.recorder import Recorder
     from runtimed.store.blobs import Blobs
+    from runtimed.store.runtimes import RuntimeRow
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +49,6 @@ class Supervisor:
 
     def __init__(self, recorder: Recorder, blobs: Blobs, config: Config, state: State) -> None:
         self.parts = Parts(recorder, blobs, config, state, lambda: self.link)
-        self.finder = SpecFinder()
         self.rows: dict[str, RuntimeRow] = {}
         self.actors: dict[str, Actor] = {}
         self.link: KeeperLink | None = None
@@ -63,7 +56,6 @@ class Supervisor:
         self._linked = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_ending = False
-        self._starts: dict[tuple[str, str], asyncio.Future[Actor]] = {}
 
     # Its life
 
@@ -151,86 +143,32 @@ class Supervisor:
             raise KeeperUnavailable(detail="it does not come up; its log tells more") from None
         return self.link
 
-    # Starting
+    def enter(self, row: RuntimeRow) -> Actor:
+        """Enter a runtime into the table, unless it is there, and begin its actor.
 
-    async def start(
-        self,
-        wish: Wish,
-        *,
-        name: str | None = None,
-        implicit: bool = False,
-        idle_stop_s: float | None = None,
-        timeout_s: float = 60.0,
-    ) -> Actor:
-        """Start a kernel and return when it answers. Raises what `choose` and `Starting.run` do.
-
-        The start goes on where its caller does not wait for the end of it.
+        Raises `ShuttingDown`.
         """
-        choice = await choose(wish, self.finder)
-        started = self._launch(
-            choice,
-            wish,
-            name=name,
-            implicit=implicit,
-            idle_stop_s=idle_stop_s,
-            timeout_s=timeout_s,
-        )
-        return await asyncio.shield(started)
-
-    async def of_project(self, wish: Wish, *, name: str | None, idle_stop_s: float) -> Actor:
-        """Return the one living runtime of (project, Python or kernel), started if need be."""
-        choice = await choose(wish, self.finder)
-        key = (wish.project or "", choice.key)
-        # From here to the entry in _starts nobody else gets a turn: that makes it one.
-        if (started := self._starts.get(key)) is None:
-            for actor in self.actors.values():
-                if (
-                    (actor.row.project or "", actor.row.environment_key) == key
-                    and (actor.row.status != "dead")
-                    and (name is None or actor.row.name == name)
-                ):
-                    return actor
-            started = self._starts[key] = self._launch(
-                choice, wish, name=name, implicit=True, idle_stop_s=idle_stop_s, timeout_s=60.0
-            )
-            started.add_done_callback(lambda _: self._starts.pop(key, None))
-        return await asyncio.shield(started)
-
-    def _launch(
-        self,
-        choice: Choice,
-        wish: Wish,
-        *,
-        name: str | None,
-        implicit: bool,
-        idle_stop_s: float | None,
-        timeout_s: float,
-    ) -> asyncio.Future[Actor]:
-        """Enter the runtime into the table and start it, in a task of the supervisor's."""
-        if self._tasks is None:
+        if self._tasks is None or self._is_ending:
             raise ShuttingDown
-        row = self._new_row(choice, wish, name, implicit=implicit, idle_stop_s=idle_stop_s)
-        actor = Actor(row, self.parts)
-        batch = Batch(row.created_ms)
-        actor.intake.changed(batch, row.created_ms)
-        self.parts.recorder.commit(batch)
-        self.rows[row.id] = row
-        self.actors[row.id] = actor
-        actor.state.is_starting = True
-        self._begin(actor)
-        env = wish.env or dict(os.environ)
+        actor = self.actors.get(row.id)
+        if actor is None:
+            self.rows[row.id] = row
+            actor = self.actors[row.id] = Actor(row, self.parts)
+            actor.state.is_starting = True  # until it says otherwise: its end is not the end
+            self._begin(actor)
+        return actor
 
-        async def start() -> Actor:
-            await self.keeper()
-            await Starting(actor, choice, env).run(timeout_s)
-            return actor
+    def withdraw(self, actor: Actor) -> None:
+        """Take a runtime out of the table again, whose row could not be stored."""
+        self.rows.pop(actor.row.id, None)
+        actor.row.status = "dead"
+        actor.state.is_starting = False
+        actor.ring()
 
-        return self._in_background(start(), name=f"start {row.id}")
-
-    def _in_background(self, work: Any, *, name: str) -> asyncio.Future[Actor]:
+    def in_background(self, work: Coroutine[Any, Any, Actor], *, name: str) -> Future[Actor]:
         """Run a start to its end, whoever waits for it; its failure is its waiters' alone."""
-        assert self._tasks is not None  # noqa: S101
-        outcome: asyncio.Future[Actor] = asyncio.get_running_loop().create_future()
+        assert self._tasks is not None  # noqa: S101 - `enter` came before
+        outcome: Future[Actor] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         async def run() -> None:
@@ -248,111 +186,6 @@ class Supervisor:
 
         self._tasks.create_task(run(), name=name)
         return outcome
-
-    def _new_row(
-        self,
-        choice: Choice,
-        wish: Wish,
-        name: str | None,
-        *,
-        implicit: bool,
-        idle_stop_s: float | None,
-    ) -> RuntimeRow:
-        created_ms = now_ms()
-        cwd = wish.cwd or os.path.expanduser("~")
-        if not os.path.isdir(cwd):
-            raise KernelDidNotStart(
-                kernel=choice.kernel_name,
-                detail=f"its working directory {cwd} does not exist",
-                stderr="",
-            )
-        runtime_id = str(ULID.from_timestamp(created_ms / 1000))
-        if name is not None and (taken := self._living_named(name)) is not None:
-            raise NameTaken(name=name, runtime=taken.id)
-        connection_file = os.path.join(
-            launch.connection_directory(), f"kernel-{runtime_id.lower()}.json"
-        )
-        return RuntimeRow(
-            id=runtime_id,
-            name=name or self._free_name(choice, wish, implicit=implicit),
-            kernel_name=choice.kernel_name,
-            language=choice.language,
-            origin="launched",
-            status="starting",
-            incarnation=0,
-            pid=None,
-            start_time=None,
-            boot_id=None,
-            connection_file=connection_file,
-            transport="ipc",
-            ip=None,
-            private=True,
-            environment=choice.environment,
-            environment_key=choice.key,
-            project=wish.project,
-            implicit=implicit,
-            cwd=cwd,
-            idle_stop_s=idle_stop_s,
-            created_ms=created_ms,
-            ended_ms=None,
-            exit=None,
-            notices=list(choice.notices),
-            launch=recorded(choice),
-            journal_offset=0,
-            removed_ms=None,
-        )
-
-    def _living_named(self, name: str) -> RuntimeRow | None:
-        for actor in self.actors.values():
-            if actor.row.name == name and actor.row.status != "dead":
-                return actor.row
-        return None
-
-    def _free_name(self, choice: Choice, wish: Wish, *, implicit: bool) -> str:
-        base = os.path.basename(wish.project or "") if implicit else ""
-        base = base or choice.kernel_name
-        number, name = 1, base
-        while self._living_named(name) is not None:
-            number += 1
-            name = f"{base}-{number}"
-        return name
-
-    async def restart(self, row: RuntimeRow, env: Mapping[str, str] | None) -> Actor:
-        """End the kernel, if it lives, and start it anew in the same runtime.
-
-        Its environment is that of its last start; where nobody knows that any more, ``env``.
-        """
-        fallback = dict(env or os.environ)
-        choice = await recall(row.launch, fallback, self.finder)
-        await self.keeper()
-        actor = self.actors.get(row.id)
-        if actor is None:
-            actor = self.actors[row.id] = Actor(row, self.parts)
-            actor.state.is_starting = True
-            self._begin(actor)
-        elif row.status != "dead":
-            actor.state.is_restarting = True
-            try:
-                await ending.stop(actor, grace_s=2.0)
-            finally:
-                actor.state.is_restarting = False
-        row.status, row.ended_ms = "starting", None
-        actor.state.is_starting = True
-        living = actor
-        address = launch.known_address(row.connection_file)
-
-        async def start() -> Actor:
-            try:
-                await Starting(living, choice, None, address).run(60.0)
-            except NoEnvironment:
-                if env is None:
-                    row.notices.append(
-                        "restarted with runtimed's own environment: the old one is not to be had"
-                    )
-                await Starting(living, choice, fallback, address).run(60.0)
-            return living
-
-        return await asyncio.shield(self._in_background(start(), name=f"restart {row.id}"))
 
     # Ending
 

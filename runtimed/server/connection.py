@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
 #: A longer line gets its end in a write of its own, rather than being copied to append it.
 _COPIED_BYTES = 65_536
 
@@ -250,7 +249,15 @@ class JsonRpcConnection(asyncio.Protocol):
             stream.close()
             return
         name = f"subscription {stream.id}"
-        self._streams[stream.id] = self._hall.tasks.create_task(self._stream(stream), name=name)
+        task = self._hall.tasks.create_task(self._stream(stream), name=name)
+        self._streams[stream.id] = task
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        task.add_done_callback(lambda _: self._end_stream(stream))
+
+    def _end_stream(self, stream: EventStream) -> None:
+        stream.close()
+        self._streams.pop(stream.id, None)
+        self._close_if_done()
 
     async def _stream(self, stream: EventStream) -> None:
         """Write events as the peer reads them. Waiting here is what makes the hub's queue fill."""
@@ -261,15 +268,11 @@ class JsonRpcConnection(asyncio.Protocol):
                 self._write(b"\n".join(lines))
         except Exception:  # the root of a subscription's task
             log.exception("subscription %s failed", stream.id)
-        finally:
-            stream.close()
-            self._streams.pop(stream.id, None)
-            self._close_if_done()
 
     # Ends.
 
     def _close_if_done(self) -> None:
-        if self._in_flight or self._pending:
+        if self._in_flight or self._pending or self not in self._hall.connections:
             return
         if self._has_gone:
             self._hall.connections.discard(self)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtimed.hub import Hub
+    from runtimed.kernels.starter import Starter
     from runtimed.kernels.supervisor import Supervisor
     from runtimed.paths import State
     from runtimed.store.blobs import Blobs
@@ -26,6 +27,7 @@ class Context:
     blobs: Blobs
     hub: Hub
     supervisor: Supervisor
+    starter: Starter
     state: State
     socket_path: str
     started_ms: int

@@ -25,7 +25,7 @@ from runtimed.api.executions import (
     ExecutionWait,
 )
 from runtimed.api.types import Execution, Interrupted, Nothing
-from runtimed.kernels import ending
+from runtimed.kernels import ending, launch
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.environments import Wish
 from runtimed.kernels.queue import EOF
@@ -110,12 +110,12 @@ async def _actor_for(context: Context, call: _Submission) -> Actor:
     wish = Wish(
         kernel=call.kernel,
         python=call.python,
-        env=call.env or dict(os.environ),
+        env=call.env or launch.own_environment(),
         project=call.project,
         cwd=call.cwd or call.project,
     )
     supervisor = context.supervisor
-    return await supervisor.of_project(
+    return await context.starter.of_project(
         wish, name=call.name, idle_stop_s=supervisor.parts.config.implicit_idle_stop_s
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import NameTaken, RuntimeAlive, RuntimeDead
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 
 @serves(EnvironmentList)
 async def environment_list(context: Context, call: EnvironmentList) -> list[Environment]:
-    env = dict(os.environ) if call.env is None else call.env
-    return await list_environments(env, call.project, context.supervisor.finder)
+    env = launch.own_environment() if call.env is None else call.env
+    return await list_environments(env, call.project, context.starter.finder)
 
 
 @serves(RuntimeList)
@@ -64,11 +63,11 @@ async def runtime_start(context: Context, call: RuntimeStart) -> Runtime:
     wish = Wish(
         kernel=call.kernel,
         python=call.python,
-        env=call.env or dict(os.environ),
+        env=call.env or launch.own_environment(),
         project=call.project,
         cwd=call.cwd,
     )
-    actor = await context.supervisor.start(
+    actor = await context.starter.start(
         wish, name=call.name, idle_stop_s=call.idle_stop_s, timeout_s=call.start_timeout_s
     )
     return runtime_view(context, actor.row)
@@ -99,7 +98,7 @@ async def runtime_kill(context: Context, call: RuntimeKill) -> Ended:
 @serves(RuntimeRestart)
 async def runtime_restart(context: Context, call: RuntimeRestart) -> Runtime:
     row = find_runtime(context, call.runtime, exact=True)
-    actor = await context.supervisor.restart(row, call.env)
+    actor = await context.starter.restart(row, call.env)
     return runtime_view(context, actor.row)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import apsw
@@ -58,6 +59,7 @@ class Store:
             os.close(_create_private(path))
             self.db = self._open()
             self._checkpointer = self._open()
+            self._checkpointing = threading.Lock()
             migrate(self.db)
             self._watch_log(config.checkpoint_bytes)
             self.epoch = self._epoch()
@@ -139,10 +141,10 @@ class Store:
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the database; call it from a thread.
 
-        Return whether all that was committed when it began has reached the disk. Raises
-        `StoreUnavailable`.
+        One that is under way is waited for. Return whether all that was committed when it began
+        has reached the disk. Raises `StoreUnavailable`.
         """
-        with unavailable():
+        with self._checkpointing, unavailable():
             total, moved = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             return moved >= total
 

@@ -87,8 +87,9 @@ for _name, _cls in _STUBS.items():
 class Stream:
     """Events from a queue that ends as lagged when it is full, as the hub's does."""
 
-    def __init__(self, stream_id: str, size: int) -> None:
+    def __init__(self, stream_id: str, size: int, closed: queue.Queue[str]) -> None:
         self.id = stream_id
+        self._closed = closed
         self.is_closed = False
         self._seq = 0
         self._size = size
@@ -132,6 +133,7 @@ class Stream:
     def close(self) -> None:
         self.is_closed = True
         self._wake.set()
+        self._closed.put(self.id)
 
 
 class Service:
@@ -139,6 +141,7 @@ class Service:
 
     def __init__(self, queue_size: int = 100) -> None:
         self.seen: queue.Queue[tuple[str, str]] = queue.Queue()
+        self.closed: queue.Queue[str] = queue.Queue()
         self.streams: dict[str, Stream] = {}
         self.queue_size = queue_size
         self._gates: dict[str, asyncio.Event] = {}
@@ -156,6 +159,11 @@ class Service:
     def expect(self, *event: str) -> None:
         """Wait for the next thing that a handler saw."""
         assert self.seen.get(timeout=PATIENCE_S) == event
+
+    def closings(self, count: int) -> None:
+        """Wait until so many streams were opened and closed."""
+        for _ in range(count):
+            self.closed.get(timeout=PATIENCE_S)
 
     def stop_soon(self) -> None:
         assert self.stop is not None
@@ -219,7 +227,7 @@ async def hello(ctx: Service, call: DaemonHello, caller: Caller) -> Hello:
 
 @HANDLERS.serves(EventsSubscribe)
 async def subscribe(ctx: Service, call: EventsSubscribe, caller: Caller) -> Subscription:
-    stream = Stream(f"s{len(ctx.streams) + 1}", ctx.queue_size)
+    stream = Stream(f"s{len(ctx.streams) + 1}", ctx.queue_size, ctx.closed)
     ctx.streams[stream.id] = stream
     stream.emit("already there")
     caller.connection.follow(stream)

@@ -134,7 +134,7 @@ def test_another_user_is_denied_by_credentials_alone(short_dir: Path) -> None:
         short_dir.chmod(0o755)
         service_path.chmod(0o666)
         command = [sys.executable, "-c", script, str(service_path)]
-        done = subprocess.run(command, capture_output=True, check=True)
+        done = subprocess.run(command, capture_output=True, check=True, timeout=30)
         answer = json.loads(done.stdout)
         assert answer["error"]["data"]["name"] == "Denied"
         assert f"uid {os.geteuid()}" in answer["error"]["message"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runtimed.server.hall import Limits
-from tests.harness.lineserver import PATIENCE_S, RawClient, Service, request, serving
+from tests.harness.lineserver import RawClient, Service, request, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,19 +71,30 @@ def test_unsubscribing_ends_only_that_one(raw: RawClient, service: Service) -> N
 
 def test_a_subscription_ends_with_its_connection(raw: RawClient, service: Service) -> None:
     stream = service.streams[subscribe(raw)]
-    closed = _when_closed(stream)
     raw.close()
-    assert closed.wait(PATIENCE_S)
+    service.closings(1)
+    assert stream.is_closed
 
 
 def test_a_subscription_ends_with_a_peer_that_had_half_closed(
     raw: RawClient, service: Service
 ) -> None:
     stream = service.streams[subscribe(raw)]
-    closed = _when_closed(stream)
     raw.end()
     raw.close()
-    assert closed.wait(PATIENCE_S)
+    service.closings(1)
+    assert stream.is_closed
+
+
+def test_subscriptions_end_with_connections_that_do_not_wait_for_an_answer(
+    service: Service, socket_path: Path
+) -> None:
+    count = 200
+    for _ in range(count):
+        with RawClient(socket_path) as hasty:
+            hasty.ask(request(1, "events.subscribe"))
+    service.closings(count)
+    assert all(stream.is_closed for stream in service.streams.values())
 
 
 def test_a_subscription_in_a_batch_that_is_never_answered_ends(
@@ -95,16 +105,17 @@ def test_a_subscription_in_a_batch_that_is_never_answered_ends(
     raw.ask(request(3, "echo"))
     assert raw.line()["id"] == 3  # so the subscription is there
     (stream,) = service.streams.values()
-    closed = _when_closed(stream)
     raw.close()
     service.expect("cancelled", "never")
-    assert closed.wait(PATIENCE_S)
+    service.closings(1)
+    assert stream.is_closed
 
 
 def test_the_end_of_the_service_ends_subscriptions(raw: RawClient, service: Service) -> None:
     stream = service.streams[subscribe(raw)]
     service.stop_soon()
     assert raw.line() is None
+    service.closings(1)
     assert stream.is_closed
 
 
@@ -134,16 +145,3 @@ def test_a_reader_that_stops_is_told_that_it_lagged_and_nobody_else_notices(
         assert 0 < len(texts) < count
         slow.ask(request(1, "echo", value="still answered"))
         assert slow.line()["result"] == "still answered"
-
-
-def _when_closed(stream: Any) -> threading.Event:
-    """Return an event that is set when the connection closes the stream."""
-    closed = threading.Event()
-    close = stream.close
-
-    def closing() -> None:
-        close()
-        closed.set()
-
-    stream.close = closing
-    return closed

@@ -54,3 +54,13 @@ def wait_for_status(daemon: Daemon, execution: str, status: str) -> Any:
 def text(execution: Any) -> str:
     """Return the execution's streams, as one text."""
     return "".join(output.get("text", "") for output in execution["outputs"])
+
+
+def files_that_name(directory: Path, secret: str) -> list[Path]:
+    """Return the files anywhere below that contain the text, in any usual spelling."""
+    needles = [secret.encode(), secret.encode("utf-16-le"), secret[::-1].encode()]
+    return [
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and any(needle in path.read_bytes() for needle in needles)
+    ]

@@ -78,6 +78,17 @@ def test_the_value_alone(serve: Serve, run: Run, form: list[str]) -> None:
     assert done.stderr == "printed\nshown\n"
 
 
+@pytest.mark.parametrize("form", [["--raw"], []])
+def test_lone_surrogates_and_a_small_encoding_break_nothing(
+    serve: Serve, run: Run, form: list[str]
+) -> None:
+    serve(execution__submit=running(out("\ud800\n", "stderr"), value("'a\udc80'"), end()))
+    done = run("eval", *form, "x", env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "a?" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_a_value_without_json_form_is_an_error(serve: Serve, run: Run) -> None:
     serve(execution__submit=running(value("<object>"), end()))
     done = run("eval", "--value", "json", "x")

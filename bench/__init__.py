@@ -1,0 +1,1 @@
+"""The figures of docs/explanation/performance.md: ``python -m bench [NAME …]``."""
