@@ -92,6 +92,7 @@ class FakeKernel:
 
     def _answer(self, channel: zmq.Socket[bytes]) -> bool:
         idents, request = self.session.recv(channel)
+        assert request is not None
         kind = request["msg_type"]
 
         def publish(msg_type: str, content: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ class RawKernel:
     def __init__(self, connection_file: str) -> None:
         info = read_connection_file(connection_file)
         self.session = Session(key=info["key"].encode(), signature_scheme="hmac-sha256")
-        context = zmq.Context.instance()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
 
         def address(channel: str) -> str:
             port = info[f"{channel}_port"]
@@ -47,6 +47,7 @@ class RawKernel:
             "stop_on_error": False,
         }
         request = self.session.send(self.shell, "execute_request", content)
+        assert request is not None
         replied = idled = False
         for message in self._answers(request["header"]["msg_id"]):
             if message["msg_type"] == "execute_reply":
@@ -60,7 +61,7 @@ class RawKernel:
         while True:
             for socket, _ in self.poller.poll():
                 _, message = self.session.recv(socket)
-                if message["parent_header"].get("msg_id") == msg_id:
+                if message is not None and message["parent_header"].get("msg_id") == msg_id:
                     yield message
 
     def close(self) -> None:

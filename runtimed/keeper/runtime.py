@@ -239,6 +239,8 @@ class Runtime:
         reason: str | None = None,
     ) -> None:
         """Connect to a kernel that exists: a new incarnation, which the journal tells."""
+        if identity is None and launched and self.process is not None:
+            identity = self.process.identity
         same = identity is not None and identity.pid == self.facts.pid
         same = same and identity is not None and identity.start_time == self.facts.start_time
         self._leave_sockets()

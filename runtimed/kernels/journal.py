@@ -25,27 +25,27 @@ class JournalReader:
         self._start = 0
         self._chunk_bytes = CHUNK_BYTES
 
-    def read(self, end: int | None = None) -> list[Record]:
+    def read(self) -> list[Record]:
         """Return the next whole records, at most `CHUNK_BYTES` of them; none at the end.
 
-        ``end`` is how far the journal is known to reach: no more room than that is made for what
-        is read. Raises `journal.CorruptRecord` and `OSError`. The caller moves `offset` on when it
-        has taken them in.
+        Raises `journal.CorruptRecord` and `OSError`. The caller moves `offset` on when it has
+        taken them in.
         """
-        if end is not None:
-            self._chunk_bytes = max(_PREFIX_BYTES, min(CHUNK_BYTES, end - self.offset))
         while True:
             if self._fd is None and not self._open_segment():
                 return []
             assert self._fd is not None  # noqa: S101
-            buffer = os.pread(self._fd, self._chunk_bytes, self.offset - self._start)
+            position = self.offset - self._start
+            # Room for megabytes that are not there would take longer than to read what is.
+            there_bytes = max(0, os.fstat(self._fd).st_size - position)
+            buffer = os.pread(self._fd, min(there_bytes, self._chunk_bytes), position)
             records = list(journal.records(buffer, self.offset))
             if records:
                 self._chunk_bytes = CHUNK_BYTES
                 return records
             if len(buffer) == self._chunk_bytes:
                 # One record longer than a chunk: its length is in its first four bytes.
-                self._chunk_bytes = _PREFIX_BYTES + int.from_bytes(buffer[:4], "little")
+                self._chunk_bytes = 8 + int.from_bytes(buffer[:4], "little")
                 continue
             if buffer or not self._has_later_segment():
                 return []

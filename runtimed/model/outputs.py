@@ -55,7 +55,8 @@ def operation(msg_type: str, content: dict[str, Any]) -> Operation:
             }
     output: dict[str, Any] = {"output_type": msg_type, **_shown(content)}
     if msg_type == "execute_result":
-        output["execution_count"] = content.get("execution_count")
+        count = content.get("execution_count")
+        output["execution_count"] = count if type(count) is int else None
     if (display_id := _display_id(content)) is not None:
         output["display_id"] = display_id
     return {"op": "add", "output": output}

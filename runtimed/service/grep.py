@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: How long the matching of one page may take.
-GREP_S = 5.0
+GREP_S = 3.0
 
 
 async def matches(pattern: str, lines: Sequence[str]) -> list[int]:

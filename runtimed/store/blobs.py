@@ -17,7 +17,12 @@ import msgspec
 from runtimed.store.db import unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     import apsw
+
+#: How much text is encoded or decoded at a time; base64 may be cut at multiples of four.
+_PIECE_CHARS = 2**20
 
 
 class Blobs:
@@ -30,27 +35,32 @@ class Blobs:
     def path(self, sha256: str) -> str:
         return os.path.join(self._directory, sha256[:2], sha256)
 
-    def put(self, data: bytes | memoryview) -> str:
-        """Write the bytes, if they are not there, and return their SHA-256.
+    def put(self, pieces: Callable[[], Iterable[bytes | memoryview]]) -> tuple[str, int]:
+        """Write the bytes, if they are not there; return their SHA-256, and how many they are.
 
-        May be called from any thread. Raises `StoreUnavailable`.
+        The pieces are asked for twice: to be hashed, and to be written if they are new. May be
+        called from any thread. Raises `StoreUnavailable`, and what the pieces raise.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
+        digest, size_bytes = hashlib.sha256(), 0
+        for piece in pieces():
+            digest.update(piece)
+            size_bytes += len(piece)
+        sha256 = digest.hexdigest()
         path = self.path(sha256)
         with unavailable():
             if os.path.exists(path):
-                return sha256
+                return sha256, size_bytes
             folder = os.path.dirname(path)
             os.makedirs(folder, mode=0o700, exist_ok=True)
             fd, temporary = tempfile.mkstemp(dir=folder)
             try:
                 with os.fdopen(fd, "wb") as file:
-                    file.write(data)
+                    file.writelines(pieces())
                 os.replace(temporary, path)
             except BaseException:
                 os.unlink(temporary)
                 raise
-        return sha256
+        return sha256, size_bytes
 
     def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or None where there is no such blob."""
@@ -68,33 +78,61 @@ class Blobs:
         """
         if not isinstance(value, str):
             data = msgspec.json.encode(value)
-            return self._reference(data, "json") if len(data) > self.limit_bytes else None
+            return self._reference(lambda: [data], "json") if len(data) > self.limit_bytes else None
         if len(value) * 4 <= self.limit_bytes:
             return None
         if len(value) > self.limit_bytes and not mime.startswith("text/"):
-            plain = _from_base64(value)
-            if plain is not None:
-                return self._reference(plain, "base64")
-        data = value.encode()
-        return self._reference(data, "utf8") if len(data) > self.limit_bytes else None
-
-    def _reference(self, data: bytes, encoding: str) -> dict[str, Any]:
-        return {"blob": self.put(data), "size_bytes": len(data), "encoding": encoding}
+            try:
+                return self._reference(lambda: _from_base64(value), "base64")
+            except _NotBase64:
+                pass
+        if len(value) <= self.limit_bytes >= sum(map(len, _encoded(value))):
+            return None
+        return self._reference(lambda: _encoded(value), "utf8")
 
     def buffer(self, data: bytes | memoryview) -> dict[str, Any]:
         """Store a message's binary buffer, of whatever size, and return its `BlobRef`."""
-        return {"blob": self.put(data), "size_bytes": len(data), "encoding": "bytes"}
+        return self._reference(lambda: [data], "bytes")
+
+    def _reference(
+        self, pieces: Callable[[], Iterable[bytes | memoryview]], encoding: str
+    ) -> dict[str, Any]:
+        sha256, size_bytes = self.put(pieces)
+        return {"blob": sha256, "size_bytes": size_bytes, "encoding": encoding}
 
 
-def _from_base64(text: str) -> bytes | None:
-    """Decode canonical base64; None for anything that its bytes would not give back."""
-    try:
-        plain = binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        return None
-    last = plain[-(len(plain) % 3 or 3) :]
-    is_canonical = len(text) == (len(plain) + 2) // 3 * 4
-    return plain if is_canonical and text.endswith(base64.b64encode(last).decode()) else None
+class _NotBase64(ValueError):
+    """It is not canonical base64: its bytes would not give it back."""
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the text in pieces: a thread that works on all of it at once stops all others."""
+    return (text[start : start + _PIECE_CHARS] for start in range(0, len(text), _PIECE_CHARS))
+
+
+def _encoded(text: str) -> Iterator[bytes]:
+    return (piece.encode() for piece in _pieces(text))
+
+
+def _from_base64(text: str) -> Iterator[bytes]:
+    """Decode canonical base64. Raises `_NotBase64`."""
+    if len(text) % 4:
+        raise _NotBase64
+    left_chars = len(text)
+    for piece in _pieces(text):
+        left_chars -= len(piece)
+        try:
+            plain = binascii.a2b_base64(piece, strict_mode=True)
+        except ValueError:
+            raise _NotBase64 from None
+        # Padding ends the text, and the bits that it leaves over are zero.
+        if piece.endswith("=") and (left_chars or not _gives_back(plain, piece)):
+            raise _NotBase64
+        yield plain
+
+
+def _gives_back(plain: bytes, padded: str) -> bool:
+    return padded.endswith(base64.b64encode(plain[-(len(plain) % 3) :]).decode())
 
 
 def note(db: apsw.Connection, sha256: str, size_bytes: int, now_ms: int) -> None:

@@ -28,14 +28,11 @@ class Parrot(Kernel):
         "version": "1",
     }
 
-    def do_execute(self, code: str, *_: Any, **__: Any) -> dict[str, Any]:
+    async def do_execute(self, code: str, *_: Any, **__: Any) -> dict[str, Any]:
         self._allow_stdin = True
         for word in code.split():
-            try:
-                said = {"?": self._asked, "*": self._asked_secretly}.get(word, lambda: word)()
-            except EOFError:
-                said = "(end)"
-            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": f"{said}\n"})
+            content = {"name": "stdout", "text": f"{self._said(word)}\n"}
+            self.send_response(self.iopub_socket, "stream", content)  # type: ignore[no-untyped-call]
         return {
             "status": "ok",
             "execution_count": self.execution_count,
@@ -43,11 +40,16 @@ class Parrot(Kernel):
             "user_expressions": {},
         }
 
-    def _asked(self) -> str:
-        return str(self.raw_input("? "))
-
-    def _asked_secretly(self) -> str:
-        return str(self.getpass("* "))
+    def _said(self, word: str) -> str:
+        try:
+            match word:
+                case "?":
+                    return str(self.raw_input("? "))  # type: ignore[no-untyped-call]
+                case "*":
+                    return str(self.getpass("* "))
+        except EOFError:
+            return "(end)"
+        return word
 
 
 def install(jupyter_data: Path) -> None:

@@ -101,7 +101,9 @@ def test_daemon_stopped_dead_at_a_step(state: State, step: Step, nth: int) -> No
 @pytest.mark.parametrize("nth", [9, 14, 21])
 def test_keeper_stopped_dead_at_a_step(state: State, step: Step, nth: int) -> None:
     """Nothing runs twice; what may not have run says `lost`, what ran on says so with a gap."""
-    keeper = start_keeper(state, {"RUNTIMED_STOP_AT": f"{step}:{nth}"})
+    keeper = start_keeper(
+        state, {"RUNTIMED_STOP_AT": f"{step}:{nth}", "RUNTIMED_KEEPER_LINGER_S": "60"}
+    )
     daemon = Daemon(state).start()
     runtime = daemon.call("runtime.start", kernel="python3")
     assert daemon.call("daemon.status")["keeper_pid"] == keeper.pid

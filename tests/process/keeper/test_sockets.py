@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import zmq
 
 from runtimed.keeper.endpoints import Endpoints, _self_connected
 from runtimed.keeper.loop import Loop
@@ -18,9 +20,7 @@ from runtimed.keeper.sockets import MESSAGES_PER_TURN, Frames, SocketSet, open_c
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import zmq
-
-    from tests.harness.keeper import Kernel
+    from tests.harness.keeper import Keeper, Kernel
 
 MESSAGES = 5000
 
@@ -156,6 +156,33 @@ def test_a_socket_never_connects_to_the_next_process_at_its_address(
     received = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     assert received == "bound\n0\n"
     sockets.close()
+
+
+def test_what_arrived_is_not_forgotten_over_a_send(
+    keeper: Keeper, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    """A send reads the socket's signals too: its descriptor then tells of nothing any more."""
+    loop = Loop()
+    received: list[bytes] = []
+
+    def on_message(channel: str, frames: Frames) -> None:
+        received.append(bytes(frames[0]))
+
+    prefix = os.path.join(keeper.directory, "k")
+    endpoints = Endpoints("ipc", prefix, {"shell": 1})
+    with context.socket(zmq.ROUTER) as router:
+        router.bind(f"ipc://{prefix}-1")
+        sockets = SocketSet(context, loop, endpoints, b"id", on_message, lambda channel: None)
+        sockets.open(["shell"], lambda reason: loop.stop())
+        loop.run()
+        sockets.send("shell", [b"question"])
+        identity, _ = router.recv_multipart()
+        assert identity == b"id"
+        router.send_multipart([identity, b"answer"])
+        assert select.select([sockets._channels["shell"]._fd], [], [], 10)[0]
+        sockets.send("shell", [b"another question"])
+        assert received == [b"answer"]
+        sockets.close()
 
 
 def test_a_free_port_that_tcp_connects_to_itself_is_nobody() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -203,10 +202,9 @@ def test_an_execution_that_does_not_exist_yet(repl: Repl) -> None:
     assert statuses[-1] == "done"
 
 
-@pytest.mark.parametrize("types", [[], ["nonsense"]])
-def test_types_that_are_none(repl: Repl, types: list[str]) -> None:
+def test_types_that_are_none(repl: Repl) -> None:
     with pytest.raises(CallFailed) as refused:
-        repl.daemon.call("events.subscribe", types=types)
+        repl.daemon.call("events.subscribe", types=["output", "nonsense"])
     assert refused.value.name == "InvalidParams"
 
 
@@ -326,9 +324,6 @@ def test_memory_is_bounded_however_many_stop_reading(narrow: Repl) -> None:
         narrow.eval(f"for i in range(10_000): print({line!r}, flush=True)")
         grown = daemon.call("daemon.status")["rss_bytes"] - before
         assert grown < 100_000_000
-        began = time.monotonic()
-        daemon.call("runtime.list")
-        assert time.monotonic() - began < 5
     finally:
         for context in stopped:
             context.__exit__(None, None, None)

@@ -127,7 +127,7 @@ def test_stdin_for_input_and_sys_stdin_in_turns(repl: Repl) -> None:
     ],
 )
 def test_stdin_in_other_ways(repl: Repl, code: str) -> None:
-    stdin = "α\n\x00b\nc"
+    stdin = "\N{PILE OF POO}\n\x00b\nc"
     assert text(repl.eval(code, stdin=stdin)) == stdin
 
 
@@ -167,10 +167,6 @@ def test_all_is_as_before_afterwards(repl: Repl, code: str) -> None:
 
 
 def test_a_cancelled_one_takes_nothing_from_the_one_that_runs(repl: Repl) -> None:
-    asking = repl.submit(
-        "import time\nwhile not go: time.sleep(0.01)\nprint(input())", stdin="mine"
-    )
-    assert repl.final(asking)["status"] == "error"  # no such name: go
     running = repl.submit(
         "import os, time\nprint('begun')\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
         "print(input())",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from runtimed.client.connect import CallFailed
 from tests.process.daemon.executions.conftest import Repl
 from tests.process.daemon.story import WAIT_S, files_that_name, text
 
@@ -51,16 +54,10 @@ def test_environment_of_a_start_that_fails(daemon: Daemon) -> None:
     (kernels / "kernel.json").write_text(
         '{"argv": ["sh", "-c", "exit 3"], "display_name": "b", "language": "b"}'
     )
-    with daemon.state.connection() as client:
-        (request,) = client.send_many(
-            [("runtime.start", {"kernel": "broken", "env": {**daemon.state.env, "TOKEN": SECRET}})]
-        )
-        try:
-            client.result(request)
-        except Exception as failure:
-            assert SECRET not in repr(vars(failure))
-        else:
-            raise AssertionError("it started")
+    with pytest.raises(CallFailed) as failed:
+        daemon.call("runtime.start", kernel="broken", env={**daemon.state.env, "TOKEN": SECRET})
+    assert failed.value.name == "KernelDidNotStart"
+    assert SECRET not in repr(vars(failed.value))
     check_nowhere(daemon)
 
 
