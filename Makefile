@@ -13,7 +13,7 @@ run: .venv/.ready
 # The shell's view of the socket is tested with the real tools; npm brings the OpenRPC schema.
 test: .venv/.ready-test
 	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 4 $(ARGS)
 
 lint: .venv/.ready-test-lint
 	$(BIN)/ruff check

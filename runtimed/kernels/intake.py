@@ -156,10 +156,11 @@ class Intake:
                 if parent.startswith(BARRIER):
                     return self._barrier(parent, "idle", at_ms, batch)
             case "status" if message.content.get("execution_state") == "busy" and row is not None:
-                self._start(row, None, at_ms, batch)
+                self._start(row, Stimulus.STARTED, None, at_ms, batch)
             case "execute_input":
                 if row is not None:
-                    self._start(row, message.content.get("execution_count"), at_ms, batch)
+                    count = message.content.get("execution_count")
+                    self._start(row, Stimulus.EXECUTING, count, at_ms, batch)
                 elif message.parent_session != self._session:
                     self._state.foreign.add(parent)
             case "error" if row is not None:
@@ -167,12 +168,14 @@ class Intake:
                 self._advance(row, Stimulus.ERROR_SHOWN, at_ms, batch, ename=ename)
         return []
 
-    def _start(self, row: ExecutionRow, count: Any, at_ms: int, batch: Batch) -> None:
+    def _start(
+        self, row: ExecutionRow, stimulus: Stimulus, count: Any, at_ms: int, batch: Batch
+    ) -> None:
         if row.started_ms is None:
             row.started_ms = at_ms
         if _is_count(count):
             row.execution_count = count
-        self._advance(row, Stimulus.STARTED, at_ms, batch, announce=_is_count(count))
+        self._advance(row, stimulus, at_ms, batch, announce=_is_count(count))
 
     def _show_again(
         self, op: dict[str, Any], execution_id: str | None, at_ms: int, batch: Batch
@@ -270,6 +273,8 @@ class Intake:
         row.progress = after = advance(
             before, stimulus, detail=detail, ename=ename, carry_over=row.carry_over
         )
+        if after.attempt != before.attempt:
+            row.started_ms = row.execution_count = None
         if after.is_final:
             return self.finish(row, at_ms, batch)
         if after is not before:

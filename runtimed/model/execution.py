@@ -26,6 +26,7 @@ class Stimulus(enum.StrEnum):
     SENT = "sent"
     UNSENT = "unsent"
     STARTED = "started"
+    EXECUTING = "executing"
     ERROR_SHOWN = "error_shown"
     INPUT_REQUESTED = "input_requested"
     INPUT_ANSWERED = "input_answered"
@@ -41,12 +42,15 @@ class Stimulus(enum.StrEnum):
 class Progress:
     """How far an execution has come. ``reply`` is the reply's status, ``ename`` its error.
 
-    ``inputs`` counts its input requests, so that each is answered once.
+    ``inputs`` counts its input requests, so that each is answered once. ``executing`` says that
+    the kernel has repeated the code (execute_input); that it was busy with the request does not
+    prove as much.
     """
 
     status: str = "queued"
     attempt: int = 1
     sent: bool = False
+    executing: bool = False
     reply: str | None = None
     ename: str | None = None
     idle: bool = False
@@ -88,6 +92,9 @@ def advance(
             return replace(progress, sent=False)
         case Stimulus.STARTED:
             return replace(progress, status="running") if progress.status == "queued" else progress
+        case Stimulus.EXECUTING:
+            status = "running" if progress.status == "queued" else progress.status
+            return replace(progress, status=status, executing=True)
         case Stimulus.ERROR_SHOWN:
             return replace(progress, error_shown=True, ename=ename or progress.ename)
         case Stimulus.INPUT_REQUESTED:
@@ -111,13 +118,16 @@ def advance(
 
 
 def _replied(progress: Progress, reply: str, ename: str | None) -> Progress:
-    """Take the reply in; ``aborted`` before a start means that it was never executed.
+    """Take the reply in; ``aborted`` without execute_input means that it was never executed.
 
     Another client's failing cell makes the kernel abort what waits behind it. It is dispatched
     again, under a new attempt.
     """
-    if reply in ("aborted", "abort") and progress.status == "queued" and not progress.interrupted:
-        return replace(progress, sent=False, idle=False, attempt=progress.attempt + 1)
+    if progress.reply is not None:
+        return progress
+    was_begun = progress.executing or progress.status == "waiting_input"
+    if reply in ("aborted", "abort") and not was_begun and not progress.interrupted:
+        return Progress(attempt=progress.attempt + 1)
     return _settled(replace(progress, reply=reply, ename=ename or progress.ename))
 
 

@@ -17,7 +17,7 @@ import msgspec
 from runtimed.store.db import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     import apsw
 
@@ -35,32 +35,34 @@ class Blobs:
     def path(self, sha256: str) -> str:
         return os.path.join(self._directory, sha256[:2], sha256)
 
-    def put(self, pieces: Callable[[], Iterable[bytes | memoryview]]) -> tuple[str, int]:
+    def put(self, pieces: Iterable[bytes | memoryview]) -> tuple[str, int]:
         """Write the bytes, if they are not there; return their SHA-256, and how many they are.
 
-        The pieces are asked for twice: to be hashed, and to be written if they are new. May be
-        called from any thread. Raises `StoreUnavailable`, and what the pieces raise.
+        May be called from any thread. Raises `StoreUnavailable`, and what the pieces raise; then
+        nothing is left.
         """
-        digest, size_bytes = hashlib.sha256(), 0
-        for piece in pieces():
-            digest.update(piece)
-            size_bytes += len(piece)
-        sha256 = digest.hexdigest()
-        path = self.path(sha256)
+        digest = hashlib.sha256()
         with unavailable():
-            if os.path.exists(path):
-                return sha256, size_bytes
-            folder = os.path.dirname(path)
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            fd, temporary = tempfile.mkstemp(dir=folder)
+            fd, temporary = tempfile.mkstemp(dir=self._directory)
             try:
                 with os.fdopen(fd, "wb") as file:
-                    file.writelines(pieces())
-                os.replace(temporary, path)
+                    for piece in pieces:
+                        digest.update(piece)
+                        file.write(piece)
+                    size_bytes = file.tell()
+                self._keep(temporary, digest.hexdigest())
             except BaseException:
                 os.unlink(temporary)
                 raise
-        return sha256, size_bytes
+        return digest.hexdigest(), size_bytes
+
+    def _keep(self, temporary: str, sha256: str) -> None:
+        path = self.path(sha256)
+        if os.path.exists(path):
+            os.unlink(temporary)
+            return
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.replace(temporary, path)
 
     def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or None where there is no such blob."""
@@ -78,25 +80,23 @@ class Blobs:
         """
         if not isinstance(value, str):
             data = msgspec.json.encode(value)
-            return self._reference(lambda: [data], "json") if len(data) > self.limit_bytes else None
+            return self._reference([data], "json") if len(data) > self.limit_bytes else None
         if len(value) * 4 <= self.limit_bytes:
             return None
         if len(value) > self.limit_bytes and not mime.startswith("text/"):
             try:
-                return self._reference(lambda: _from_base64(value), "base64")
+                return self._reference(_from_base64(value), "base64")
             except _NotBase64:
                 pass
         if len(value) <= self.limit_bytes >= sum(map(len, _encoded(value))):
             return None
-        return self._reference(lambda: _encoded(value), "utf8")
+        return self._reference(_encoded(value), "utf8")
 
     def buffer(self, data: bytes | memoryview) -> dict[str, Any]:
         """Store a message's binary buffer, of whatever size, and return its `BlobRef`."""
-        return self._reference(lambda: [data], "bytes")
+        return self._reference([data], "bytes")
 
-    def _reference(
-        self, pieces: Callable[[], Iterable[bytes | memoryview]], encoding: str
-    ) -> dict[str, Any]:
+    def _reference(self, pieces: Iterable[bytes | memoryview], encoding: str) -> dict[str, Any]:
         sha256, size_bytes = self.put(pieces)
         return {"blob": sha256, "size_bytes": size_bytes, "encoding": encoding}
 

@@ -106,7 +106,6 @@ def test_keeper_stopped_dead_at_a_step(state: State, step: Step, nth: int) -> No
     )
     daemon = Daemon(state).start()
     runtime = daemon.call("runtime.start", kernel="python3")
-    assert daemon.call("daemon.status")["keeper_pid"] == keeper.pid
     truth = state.project / "truth"
     ids = []
     deadline = time.monotonic() + WAIT_S

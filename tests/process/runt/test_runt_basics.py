@@ -136,11 +136,17 @@ def test_streams_and_values(daemon: Daemon, runt: Runt) -> None:
         ("import sys; sys.exit()", 0),
         ("import sys; sys.exit(0)", 0),
         ("import sys; sys.exit(3)", 1),
-        ("import os; os._exit(9)", 8),
     ],
 )
 def test_exit_codes(daemon: Daemon, runt: Runt, code: str, exit_code: int) -> None:
     assert runt("eval", code).returncode == exit_code
+
+
+def test_a_kernel_that_dies(daemon: Daemon, runt: Runt) -> None:
+    """It was seen to run: it asked. One that dies at once may not have begun, and is `lost`."""
+    done = runt("eval", "input(); import os; os._exit(9)", stdin="\n")
+    assert done.returncode == 8
+    assert ": the kernel died: " in done.stderr
 
 
 def test_a_kernel_that_does_not_exist(daemon: Daemon, runt: Runt) -> None:

@@ -158,15 +158,17 @@ def test_text_in_blobs_is_fetched_and_keeps_its_place(serve: Serve, run: Run) ->
     assert daemon.params("blob.get") == [{"sha256": "a" * 64}]
 
 
-def test_notices_are_said_at_the_first_execution_of_a_runtime(serve: Serve, run: Run) -> None:
+def test_notices_are_said_before_the_output_of_a_runtimes_first_execution(
+    serve: Serve, run: Run
+) -> None:
     def first(c: Connection) -> None:
         c.event("execution", {"execution_count": 1}, runtime="R")
 
     daemon = serve(
-        execution__submit=running(first, end()),
+        execution__submit=running(first, out("err\n", "stderr"), end()),
         runtime__get=lambda c, p: {"notices": ["using runtimed's own Python"]},
     )
-    assert run("eval", "x").stderr == "runt: using runtimed's own Python\n"
+    assert run("eval", "x").stderr == "runt: using runtimed's own Python\nerr\n"
     assert daemon.params("runtime.get") == [{"runtime": "R"}]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runtimed.store.blobs import _PIECE_CHARS, Blobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LIMIT_BYTES = 1000
 LONG = 2 * _PIECE_CHARS + 100
@@ -17,6 +20,10 @@ LONG = 2 * _PIECE_CHARS + 100
 @pytest.fixture
 def blobs(tmp_path: Path) -> Blobs:
     return Blobs(str(tmp_path), LIMIT_BYTES)
+
+
+def files_below(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("text", ["x" * LONG, "é" * LONG, "x" + "\U0001f600" * LONG])
@@ -59,17 +66,21 @@ FULL = "QUJD" * (_PIECE_CHARS // 4)
         FULL + "QUé=",
     ],
 )
-def test_what_its_bytes_would_not_give_back_stays_text(blobs: Blobs, text: str) -> None:
+def test_what_its_bytes_would_not_give_back_stays_text(
+    blobs: Blobs, tmp_path: Path, text: str
+) -> None:
     reference = blobs.reference("image/png", text)
     assert reference is not None
     assert reference["encoding"] == "utf8"
     assert blobs.get(reference["blob"]) == text.encode()
+    assert files_below(tmp_path) == [reference["blob"]]
 
 
 def test_the_same_value_is_one_file(blobs: Blobs, tmp_path: Path) -> None:
     first = blobs.reference("text/html", "x" * LONG)
+    assert first is not None
     assert blobs.reference("text/html", "x" * LONG) == first
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    assert files_below(tmp_path) == [first["blob"]]
 
 
 def test_a_buffer_is_stored_whatever_its_size(blobs: Blobs) -> None:
