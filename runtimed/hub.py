@@ -140,15 +140,21 @@ class Subscription:
         return self._hub.cursor_at(self.position)
 
     def offer(self, rows: Sequence[EventRow]) -> None:
-        """Queue what fits of just committed events, or note that it has lagged."""
-        for row in rows:
-            if self._fits(row):
-                self._queue.append(row)
-                self._queued_bytes += len(row.data) + EVENT_OVERHEAD_BYTES
-        if len(self._queue) > self._hub.max_events or self._queued_bytes > self._hub.max_bytes:
+        """Queue what fits of just committed events, or note that it has lagged.
+
+        Only what was queued before counts: however much is committed at once, a subscriber that
+        has taken all the rest has not lagged.
+        """
+        fitting = [row for row in rows if self._fits(row)]
+        if fitting and (
+            len(self._queue) > self._hub.max_events or self._queued_bytes > self._hub.max_bytes
+        ):
             self._lagged = True
             self._queue.clear()
             self._hub.leave(self)
+        else:
+            self._queue.extend(fitting)
+            self._queued_bytes += sum(len(row.data) + EVENT_OVERHEAD_BYTES for row in fitting)
         if self._queue or self._lagged:
             self._wake.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ["tests.harness.skips"]
+
+# A job in a shell's background begins with these ignored, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 class Runt(Protocol):

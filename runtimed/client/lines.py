@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 #: imports msgspec. A test compares them.
 SERVICE = "runtimed.jupyter"
 PROTOCOL = [1, 1]
-_CHUNK_BYTES = 262_144
+#: More than this comes from mmap(2) and goes back at once: each read would take ten times as long.
+_CHUNK_BYTES = 65_536
 #: Seconds that a service may take for its first answer.
 HELLO_TIMEOUT_S = 30.0
 

@@ -138,13 +138,16 @@ class Endpoints:
         return restored
 
     def discard(self) -> None:
-        """Remove the socket files of a kernel that has gone: the private names and their like."""
+        """Remove the socket files of a kernel that has gone: the private names and their like.
+
+        One that it bound after we had connected has no private name; nobody answers at it.
+        """
         if self.transport != "ipc":
             return
         for channel in self.ports:
             public, private = self._public_file(channel), self._private_file(channel)
             kept = _inode(private)
-            if kept is not None and kept == _inode(public):
+            if kept == _inode(public) if kept is not None else _is_abandoned(public):
                 with contextlib.suppress(OSError):
                     os.unlink(public)
             with contextlib.suppress(OSError):
@@ -260,3 +263,13 @@ class Knock:
             return
         self._timer = self._loop.later(self._retry_s, self._try)
         self._retry_s = min(self._retry_s * 1.5, _LAST_RETRY_S)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Say whether there is a socket file at which nobody listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            return probe.connect_ex(path) == errno.ECONNREFUSED
+        except OSError:  # too long for an address
+            return False

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from runtimed.keeper.loop import Loop
 
-_READ_BYTES = 2**20
+#: More than this comes from mmap(2) and goes back at once: each read would take ten times as long.
+_READ_BYTES = 2**16
 _HELLO_BYTES = 2**16
 _ACCEPT_AGAIN_S = 1.0
 # sys/un.h and sys/ucred.h of macOS, which the socket module does not name.

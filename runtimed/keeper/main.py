@@ -85,6 +85,11 @@ def _handle_signals(keeper: Keeper) -> None:
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, lambda signum, frame: None)
+    # A shell's background job is begun with SIGINT and SIGQUIT ignored, nohup's with SIGHUP.
+    # What Python itself ignores (SIGPIPE, SIGXFSZ) is restored in children by subprocess.
+    for signum in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, signal.SIG_DFL)
 
     def hear(keep_open: socket.socket = theirs) -> None:
         for signum in ours.recv(64):

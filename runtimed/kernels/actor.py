@@ -94,6 +94,7 @@ class Actor:
         self._changes: list[asyncio.Future[None]] = []
         self._infos_sent = 0
         self._resumption: dict[str, Any] | None = None
+        self._is_unsaved = False
 
     def _showing(self, display_id: str) -> list[str]:
         return self.parts.recorder.store.read(executions.showing, self.row.id, display_id)
@@ -112,6 +113,12 @@ class Actor:
             await self._bell.wait()
             self._bell.clear()
             await self.catch_up()
+            if self._is_unsaved:
+                self._is_unsaved = False
+                batch = Batch(now_ms())
+                self.intake.changed(batch, batch.now_ms)
+                await self._commit_at_last(batch)
+                self.act([])
             if self._resumption is not None:
                 await self._resume(self._resumption)
             self.queue.dispatch()
@@ -313,7 +320,7 @@ class Actor:
                 execute_content(pyargs.ROOMY_IOPUB, silent=True),
                 msg_id="setup.iopub",
             )
-        self.save()
+        self._is_unsaved = True
         self.ring()
 
     def save(self) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, Literal
 
-from runtimed.api.errors import CannotInterrupt, KeeperUnavailable
+from runtimed.api.errors import CannotInterrupt, KeeperUnavailable, StoreUnavailable
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.link import Refused
 from runtimed.model.execution import Stimulus
@@ -121,4 +121,6 @@ def _note_interrupt(actor: Actor, row: ExecutionRow) -> None:
         return
     batch = Batch(now_ms())
     actor.intake.note(row, Stimulus.INTERRUPTED, batch.now_ms, batch)
-    actor.parts.recorder.commit(batch)
+    # A full disk must not keep anyone from ending what fills it: the next commit has it.
+    with contextlib.suppress(StoreUnavailable):
+        actor.parts.recorder.commit(batch)

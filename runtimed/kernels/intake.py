@@ -294,6 +294,7 @@ class Intake:
         batch.changed[row.id] = row
         batch.event("execution", row.runtime_id, row.id, execution_changes(row), at_ms)
         self._state.executions.pop(row.id, None)
+        self._state.settling.add(row.id)
         self._state.idle_since_ms = at_ms
         effects: list[Effect] = [Finished(row)]
         if row.status in FAILED and row.stop_on_error and row.group is not None:

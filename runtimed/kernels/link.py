@@ -38,7 +38,12 @@ class Refused(Exception):
         self.code = code
 
 
-class KeeperLink(asyncio.Protocol):
+#: What is read lands here, from whichever connection: it is taken out before the next read. (The
+#: 256 KiB that an `asyncio.Protocol` gets for every read come from mmap(2), and go back at once.)
+_ROOM = memoryview(bytearray(65_536))
+
+
+class KeeperLink(asyncio.BufferedProtocol):
     """One connection to the keeper; a new one is a new object. Owned by the supervisor.
 
     ``on_bell`` is called with {runtime id: end offset of its journal}.
@@ -56,8 +61,11 @@ class KeeperLink(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        for header, _payloads in self._decoder.feed(data):
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _ROOM
+
+    def buffer_updated(self, nbytes: int) -> None:
+        for header, _payloads in self._decoder.feed(bytes(_ROOM[:nbytes])):
             if (bell := header.get("bell")) is not None:
                 self._on_bell(bell)
                 continue

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runtimed.api.errors import KeeperUnavailable, NotWaitingForInput
+from runtimed.api.errors import KeeperUnavailable, NotWaitingForInput, StoreUnavailable
 from runtimed.host import Step, passing
 from runtimed.kernels import pyargs
 from runtimed.kernels.clock import now_ms
@@ -98,15 +98,22 @@ class Queue:
         if row.id not in self._state.executions or self._state.is_dispatched(row):
             return False
         batch = Batch(now_ms())
+        before, order = row.progress, dict(self._state.executions)
         effects = self._actor.intake.cancel(row, reason, batch.now_ms, batch)
-        self._actor.parts.recorder.commit(batch)
+        try:
+            self._actor.parts.recorder.commit(batch)
+        except StoreUnavailable:
+            row.progress, row.ended_ms = before, None
+            self._state.executions = order
+            self._state.settling.discard(row.id)
+            raise
         self._actor.act(effects)
         self._actor.ring()
         return True
 
     async def final(self, row: ExecutionRow) -> ExecutionRow:
         """Wait until the execution is final and return it."""
-        if row.id not in self._state.executions:
+        if row.id not in self._state.executions and row.id not in self._state.settling:
             return row
         done: asyncio.Future[ExecutionRow] = asyncio.get_running_loop().create_future()
         waiting = self._finals.setdefault(row.id, [])
@@ -117,6 +124,8 @@ class Queue:
             waiting.remove(done)
 
     def finished(self, row: ExecutionRow) -> None:
+        """Tell who waits for it; called once it is committed as final."""
+        self._state.settling.discard(row.id)
         for done in self._finals.pop(row.id, []):
             if not done.done():
                 done.set_result(row)

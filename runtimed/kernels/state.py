@@ -21,6 +21,7 @@ class RuntimeState:
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
     runtime, ``is_stopping`` that somebody wants it to end. ``posted`` is the execution that the
     keeper was asked to send, from then until the journal says that it did.
+    ``settling`` are executions that are final, and not yet committed as such.
     """
 
     row: RuntimeRow
@@ -34,6 +35,7 @@ class RuntimeState:
     is_restarting: bool = False
     is_stopping: bool = False
     posted: str | None = None
+    settling: set[str] = field(default_factory=set)
     last_keepalive_ms: int | None = None
     idle_since_ms: int | None = None
     bad_messages: int = 0

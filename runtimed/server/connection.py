@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 #: A longer line gets its end in a write of its own, rather than being copied to append it.
 _COPIED_BYTES = 65_536
+#: What is read lands here, from whichever connection: it is taken out before the next read. (The
+#: 256 KiB that an `asyncio.Protocol` gets for every read come from mmap(2), and go back at once.)
+_ROOM = memoryview(bytearray(65_536))
 
 
 @dataclass(slots=True)
@@ -46,7 +49,7 @@ class _Slot:
     place: int
 
 
-class JsonRpcConnection(asyncio.Protocol):
+class JsonRpcConnection(asyncio.BufferedProtocol):
     """Start requests in the order in which they came, answer each when it is done.
 
     After the end of its input a peer still gets all answers and events; it has gone when it
@@ -77,7 +80,7 @@ class JsonRpcConnection(asyncio.Protocol):
         connection = cls(hall, uid, pid)
         transport.set_protocol(connection)
         connection.connection_made(transport)
-        connection.data_received(begin)
+        connection._received(begin)
 
     # What the transport tells.
 
@@ -87,7 +90,13 @@ class JsonRpcConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._hall.limits.event_bytes)
         self._hall.connections.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _ROOM
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received(bytes(_ROOM[:nbytes]))
+
+    def _received(self, data: bytes) -> None:
         for line in self._splitter.feed(data):
             self._take(line)
         if self._splitter.overflowed and not self._input_ended:

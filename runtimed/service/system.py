@@ -75,7 +75,7 @@ async def daemon_status(context: Context, call: DaemonStatusGet) -> DaemonStatus
         journal_bytes=await asyncio.to_thread(_tree_bytes, context.state.journals),
         rss_bytes=_own_rss_bytes(),
         cursor=context.hub.cursor,
-        store="ok",
+        store=store.problem or "ok",
     )
 
 

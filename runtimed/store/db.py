@@ -52,6 +52,8 @@ class Store:
     def __init__(self, path: str, config: Config) -> None:
         """Open and migrate. Raises `StoreUnavailable`, or `TooNew` for a newer schema."""
         self.path = path
+        self.problem: str | None = None
+        """Why the last write failed; None where it did not."""
         self.has_grown = asyncio.Event()
         """Set when the write-ahead log has grown enough to be moved into the database."""
         with unavailable():
@@ -100,17 +102,28 @@ class Store:
 
         Raises `StoreUnavailable` (disk full, read-only, corrupt …); then nothing is stored.
         """
-        with unavailable():
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                result = fn(self.db, *args, **kwargs)
-                self.db.execute("COMMIT")
-            except BaseException:
-                # A statement that failed for lack of space may have rolled back by itself.
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
-            return result
+        try:
+            with unavailable():
+                result = self._transact(fn, *args, **kwargs)
+        except StoreUnavailable as error:
+            self.problem = str(error.data["detail"])
+            raise
+        self.problem = None
+        return result
+
+    def _transact(
+        self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            result = fn(self.db, *args, **kwargs)
+            self.db.execute("COMMIT")
+        except BaseException:
+            # A statement that failed for lack of space may have rolled back by itself.
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+        return result
 
     def read(
         self, fn: Callable[Concatenate[apsw.Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -58,7 +58,13 @@ def test_dead_at_any_step_of_a_dispatch_it_is_executed_at_most_once(
     assert len(truths) == len(set(truths)), f"executed twice: {truths}"
     # Between the record and the kernel it is not known: then it may never be executed at all.
     missing = set(codes) - set(truths)
-    ambiguous = {Step.SENT_JOURNALED: (1,), Step.SENT_TO_KERNEL: (0, 1)}
+    # So it is shortly after: ZeroMQ's own thread may not have written it out.
+    ambiguous = {
+        Step.SENT_JOURNALED: (1,),
+        Step.SENT_TO_KERNEL: (0, 1),
+        Step.DISPATCH_ANSWERED: (0, 1),
+        Step.DOORBELL_RUNG: (0, 1),
+    }
     assert len(missing) in ambiguous.get(step, (0,))
     assert all(answers[msg_id] == {"already"} for msg_id in missing)
     os.kill(pid, 0)

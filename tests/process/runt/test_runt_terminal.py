@@ -25,7 +25,9 @@ def terminal(state: State) -> Iterator[Open]:
     opened: list[pexpect.spawn[str]] = []
 
     def spawn(*args: str, columns: int = 300, **variables: str) -> pexpect.spawn[str]:
-        env = {**state.env, "TERM": "xterm-256color", **variables}
+        # COLUMNS too: the program may look before pexpect has told the terminal its size.
+        size = {"COLUMNS": str(columns), "LINES": "40"}
+        env = {**state.env, "TERM": "xterm-256color", **size, **variables}
         env.pop("NO_COLOR", None) if "NO_COLOR" not in variables else None
         child = pexpect.spawn(
             RUNT,

@@ -34,7 +34,8 @@ class Run:
         self.directory = directory
         self.env = kept | {
             "RUNTIMED_SOCKET": socket,
-            "RUNTIMED_STATE_DIR": os.path.join(directory, "s"),
+            # No real daemon can start here, whatever a test does to the scripted one.
+            "RUNTIMED_STATE_DIR": "/dev/null/none",
             "PYTHONPATH": os.getcwd(),
             "PWD": directory,
         }
