@@ -19,6 +19,7 @@ from runtimed.kernels.clock import now_ms
 from runtimed.kernels.effects import (
     Answered,
     Connected,
+    Disconnected,
     Effect,
     Exited,
     Finished,
@@ -56,6 +57,8 @@ log = logging.getLogger(__name__)
 
 #: How long the second of reply and idle may take before a barrier is sent behind them.
 SETTLE_S = 2.0
+#: How soon a lost connection is made anew: a process that is ending closes it first.
+RECONNECT_S = 1.0
 #: How soon a commit, or a dispatch that the keeper could not make, is tried again.
 RETRY_S = 1.0
 
@@ -208,6 +211,8 @@ class Actor:
                     self._connected(same_process)
                 case Answered(msg_type, _, content) if msg_type == "kernel_info_reply":
                     self._answered(content)
+                case Disconnected():
+                    asyncio.get_running_loop().call_later(RECONNECT_S, self._reconnect)
                 case Exited():
                     self.exits += 1
                 case Finished(row):
@@ -291,6 +296,22 @@ class Actor:
         """Post what is asked again by itself when the link or the kernel comes back."""
         with contextlib.suppress(KeeperUnavailable):
             self.post(*args, **kwargs)
+
+    def _reconnect(self) -> None:
+        """Connect anew to a process that goes on living though a connection to it was lost."""
+        row = self.row
+        if self.state.is_connected or row.status not in ("alive", "unresponsive"):
+            return
+        log.warning("%s lost its connection and lives: connecting again", row.id)
+        with contextlib.suppress(KeeperUnavailable):
+            self.request(
+                Op.OPEN,
+                connection_file=row.connection_file,
+                pid=row.pid,
+                start_time=row.start_time,
+                launched=row.origin == "launched",
+                channels=["shell", "control", "stdin", "iopub"],
+            )
 
     def _connected(self, same_process: bool) -> None:
         if not self.state.has_answered:

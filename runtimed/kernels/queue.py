@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runtimed.api.errors import KeeperUnavailable, NotWaitingForInput, StoreUnavailable
+from runtimed.api.errors import ApiError, KeeperUnavailable, NotWaitingForInput, StoreUnavailable
 from runtimed.host import Step, passing
 from runtimed.kernels import pyargs
 from runtimed.kernels.clock import now_ms
@@ -122,6 +122,13 @@ class Queue:
             return await done
         finally:
             waiting.remove(done)
+
+    def fail(self, error: ApiError) -> None:
+        """Tell all who wait that they wait in vain."""
+        for waiting in self._finals.values():
+            for done in waiting:
+                if not done.done():
+                    done.set_exception(error)
 
     def finished(self, row: ExecutionRow) -> None:
         """Tell who waits for it; called once it is committed as final."""

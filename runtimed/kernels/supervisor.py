@@ -10,7 +10,7 @@ import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
-from runtimed.api.errors import KeeperUnavailable, ShuttingDown
+from runtimed.api.errors import Internal, KeeperUnavailable, ShuttingDown
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.journal import JournalReader
@@ -95,6 +95,7 @@ class Supervisor:
             # The root of an actor's task: the other runtimes go on.
             log.exception("%s: its actor failed; a restart of runtimed resumes it", actor.row.id)
             actor.row.notices.append("runtimed failed on it; its log tells more")
+            actor.queue.fail(Internal(incident=f"runtime {actor.row.id}"))
         else:
             actor.close()
             del self.actors[actor.row.id]

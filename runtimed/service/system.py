@@ -13,6 +13,7 @@ from runtimed.api.errors import BlobNotFound, InvalidParams
 from runtimed.api.events import EventsSubscribe, EventsUnsubscribe
 from runtimed.api.executions import BlobGet
 from runtimed.api.types import Blob, DaemonStatus, Hello, Nothing, Subscription
+from runtimed.model.ids import is_ulid
 from runtimed.model.times import rfc3339
 from runtimed.service.binding import Caller, serves
 from runtimed.service.hello import greet
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 async def events_subscribe(context: Context, call: EventsSubscribe, caller: Caller) -> Subscription:
     runtime_id = None if call.runtime is None else find_runtime(context, call.runtime).id
     execution_id = None if call.execution is None else call.execution.upper()
+    if execution_id is not None and not is_ulid(execution_id):
+        # A short id is no name for what does not exist yet.
+        raise InvalidParams(detail=f"{call.execution!r} is not a whole id - at `$.execution`")
     stream = context.hub.subscribe(
         call.since, runtime_id=runtime_id, execution_id=execution_id, types=call.types
     )

@@ -192,3 +192,28 @@ def test_keeper_stopped_during_a_storm_of_displays(daemon: Daemon, runtime: Any)
     missing = 8000 - len(shown)
     assert missing == (done["gap"]["count"] if done["gap"] else 0)
     assert done["status"] == "done"
+
+
+def test_a_lost_connection_to_a_living_kernel_is_made_anew(daemon: Daemon, runtime: Any) -> None:
+    """Its shell socket is closed by the kernel's own code: a new incarnation of the sockets."""
+    before = daemon.call("runtime.get", runtime=runtime["id"])["incarnation"]
+    drop = (
+        "import socket, os\n"
+        "for fd in os.listdir('/proc/self/fd'):\n"
+        "    try: s = socket.socket(fileno=os.dup(int(fd)))\n"
+        "    except OSError: continue\n"
+        "    try:\n"
+        "        if s.family == socket.AF_UNIX and str(s.getsockname()).endswith('-2'):\n"
+        "            s.getpeername(); s.shutdown(socket.SHUT_RDWR)\n"
+        "    except OSError: pass\n"
+        "    s.close()\n"
+    )
+    daemon.call("execution.submit", runtime=runtime["id"], code=drop)
+    with daemon.state.connection() as client:
+        client.call("events.subscribe", {"since": "start", "types": ["runtime"]})
+        for notification in client.notifications():
+            if notification["params"]["data"]["incarnation"] > before:
+                break
+    done = daemon.call("execution.eval", runtime=runtime["id"], code="1 + 1", wait_s=30)
+    assert done["outputs"][0]["data"]["text/plain"] == "2"
+    assert daemon.call("runtime.get", runtime=runtime["id"])["pid"] == runtime["pid"]

@@ -202,6 +202,13 @@ def test_an_execution_that_does_not_exist_yet(repl: Repl) -> None:
     assert statuses[-1] == "done"
 
 
+def test_a_short_id_is_no_filter(repl: Repl) -> None:
+    with pytest.raises(CallFailed) as refused:
+        repl.daemon.call("events.subscribe", execution=repl.eval("1")["id"][-8:].lower())
+    assert refused.value.name == "InvalidParams"
+    assert "$.execution" in refused.value.message
+
+
 def test_types_that_are_none(repl: Repl) -> None:
     with pytest.raises(CallFailed) as refused:
         repl.daemon.call("events.subscribe", types=["output", "nonsense"])

@@ -1,0 +1,172 @@
+"""What one record changes, decided without a kernel: mostly what kernels seldom do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from runtimed.kernels.effects import Finished, Unsettled
+from runtimed.kernels.intake import Intake, describe_exit
+from runtimed.kernels.messages import Message
+from runtimed.kernels.prepare import Prepared
+from runtimed.kernels.state import RuntimeState
+from runtimed.model.execution import Progress
+from runtimed.model.outputs import OUTPUT_MESSAGES, operation
+from runtimed.recorder import Batch
+from runtimed.store.executions import ExecutionRow
+from runtimed.store.runtimes import RuntimeRow
+from runtimed.wire.journal import Kind, Record
+
+SESSION = "ours"
+IDS = [f"01M81X4784J9F4R7APJM7M9EW{n}" for n in "ABC"]
+
+
+class Story:
+    """A runtime with three queued executions, and what is recorded of them."""
+
+    def __init__(self, **fields: Any) -> None:
+        row = RuntimeRow(
+            id="R", name="r", kernel_name="k", language="x", origin="launched", status="alive",
+            incarnation=1, pid=1, start_time=1, boot_id="b", connection_file="/c", transport="ipc",
+            ip=None, private=True, environment=None, environment_key="", project=None,
+            implicit=False, cwd="/", idle_stop_s=None, created_ms=0, ended_ms=None, exit=None,
+            notices=[], launch={}, journal_offset=0, removed_ms=None,
+        )  # fmt: skip
+        self.state = RuntimeState(row)
+        self.rows = [
+            ExecutionRow(
+                id=identity, runtime_id="R", code="", queued_ms=0, requested_by={}, **fields
+            )
+            for identity in IDS
+        ]
+        self.state.executions = {row.id: row for row in self.rows}
+        self.shown: dict[str, list[str]] = {}
+        self.intake = Intake(self.state, SESSION, lambda display: self.shown.get(display, []))
+        self.batch = Batch(1)
+
+    def sent(self, number: int) -> None:
+        meta = {"id": f"{IDS[number]}.{self.rows[number].progress.attempt}", "i": 1}
+        self.intake.take(Prepared(Record(Kind.SENT, 0, meta, [])), self.batch)
+
+    def said(
+        self, channel: str, msg_type: str, number: int, session: str = SESSION, **content: Any
+    ) -> list[Any]:
+        """Take in what the kernel says of the execution's first attempt."""
+        message = Message(msg_type, "m", "k", f"{IDS[number]}.1", session, content, {}, [])
+        prepared = Prepared(Record(Kind.RECV, 0, {"c": channel, "i": 1}, []), message)
+        if channel == "iopub" and msg_type in OUTPUT_MESSAGES:
+            prepared.operations = [operation(msg_type, content)]
+        return self.intake.take(prepared, self.batch)
+
+    def statuses(self, number: int) -> list[str]:
+        """Return the statuses announced of the execution."""
+        return [
+            data["status"]
+            for _, type_, _, execution, data in self.batch.events
+            if type_ == "execution" and execution == IDS[number]
+        ]
+
+
+def test_a_kernels_end_ends_each_once_also_in_a_group() -> None:
+    story = Story(group="g")
+    story.sent(0)
+    story.said("iopub", "execute_input", 0, execution_count=1)
+    effects = story.intake.end_process({"code": 1}, 5, story.batch)
+    assert [effect.row.id for effect in effects if isinstance(effect, Finished)] == IDS
+    assert [story.statuses(n)[-1:] for n in range(3)] == [
+        ["kernel_died"], ["cancelled"], ["cancelled"],
+    ]  # fmt: skip
+    assert [len(story.statuses(n)) for n in range(3)] == [2, 1, 1]
+
+
+def test_an_aborted_attempt_leaves_no_trace() -> None:
+    story = Story()
+    story.sent(0)
+    story.said("iopub", "status", 0, execution_state="busy")
+    assert story.rows[0].status == "running"
+    story.said("shell", "execute_reply", 0, status="aborted")
+    row = story.rows[0]
+    assert (row.progress, row.started_ms) == (Progress(attempt=2), None)
+    story.said("iopub", "status", 0, execution_state="idle")  # of the first attempt
+    assert row.progress == Progress(attempt=2)
+    assert not story.state.is_dispatched(row)
+
+
+def test_half_of_the_end_is_unsettled() -> None:
+    for first in (
+        ("shell", "execute_reply", {"status": "ok"}),
+        ("iopub", "status", {"execution_state": "idle"}),
+    ):
+        story = Story()
+        story.sent(0)
+        story.said("iopub", "execute_input", 0, execution_count=1)
+        channel, msg_type, content = first
+        (effect,) = story.said(channel, msg_type, 0, **content)
+        assert isinstance(effect, Unsettled)
+
+
+@pytest.mark.parametrize("count", ["7", 1.5, None, True, -1, 2**70, [1]])
+def test_an_execution_count_that_is_none(count: Any) -> None:
+    story = Story()
+    story.sent(0)
+    story.said("iopub", "execute_input", 0, execution_count=count)
+    story.said("shell", "execute_reply", 0, status="ok", execution_count=count)
+    assert story.rows[0].status == "running"
+    assert story.rows[0].execution_count is None
+
+
+@pytest.mark.parametrize("ename", [None, 3, ["KeyboardInterrupt"], {}])
+def test_an_error_name_that_is_none_can_be_stored(ename: Any) -> None:
+    story = Story()
+    story.sent(0)
+    story.said("iopub", "execute_input", 0)
+    story.said("iopub", "error", 0, ename=ename, evalue=ename, traceback=ename)
+    story.said("shell", "execute_reply", 0, status="error", ename=ename)
+    story.said("iopub", "status", 0, execution_state="idle")
+    progress = story.rows[0].progress
+    assert progress.status == "error"
+    assert msgspec.json.decode(msgspec.json.encode(progress), type=Progress) == progress
+
+
+def test_what_is_no_message_is_counted() -> None:
+    story = Story()
+    bad = Prepared(Record(Kind.RECV, 0, {"c": "iopub"}, [b"x"]), bad="no delimiter")
+    assert story.intake.take(bad, story.batch) == []
+    assert story.state.bad_messages == 1
+    assert not story.batch
+
+
+def test_output_of_a_final_one_is_recorded_and_of_anothers_is_not() -> None:
+    story = Story()
+    del story.state.executions[IDS[0]]
+    story.said("iopub", "stream", 0, name="stdout", text="late")
+    story.said("iopub", "stream", 1, session="theirs", name="stdout", text="foreign")
+    assert [(event[3], event[4]["text"]) for event in story.batch.events] == [(IDS[0], "late")]
+
+
+def test_one_display_changes_each_that_shows_it() -> None:
+    story = Story()
+    story.shown = {"d": [IDS[2]]}
+    shown: dict[str, Any] = {"data": {"a": "1"}, "metadata": {}, "transient": {"display_id": "d"}}
+    story.said("iopub", "display_data", 0, **shown)
+    story.said("iopub", "update_display_data", 1, session="theirs", **shown)
+    changed = [(event[3], event[4]["op"]) for event in story.batch.events]
+    assert changed == [
+        (IDS[2], "update"), (IDS[0], "add"), (IDS[0], "update"), (IDS[2], "update"),
+    ]  # fmt: skip
+    assert story.batch.displays == [("R", "d", IDS[0])]
+
+
+@pytest.mark.parametrize(
+    ("exit_", "words"),
+    [
+        ({"signal": 9}, "SIGKILL"),
+        ({"signal": 37}, "signal 37"),
+        ({"code": 0}, "status 0"),
+        ({}, "not known"),
+    ],
+)
+def test_an_exit_in_words(exit_: dict[str, Any], words: str) -> None:
+    assert words in describe_exit(exit_)
