@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
 from runtimed.host import Step, passing
-from runtimed.kernels import launch, pyargs
+from runtimed.kernels import pyargs
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.effects import (
     Answered,
@@ -26,13 +26,13 @@ from runtimed.kernels.effects import (
     InputWanted,
     Unsettled,
 )
-from runtimed.kernels.intake import Intake, barrier_id
+from runtimed.kernels.intake import Intake
 from runtimed.kernels.journal import JournalReader
-from runtimed.kernels.messages import Signer, execute_content
+from runtimed.kernels.messages import execute_content
+from runtimed.kernels.messenger import Messenger
 from runtimed.kernels.prepare import is_large, prepare
 from runtimed.kernels.queue import Queue
 from runtimed.kernels.state import RuntimeState
-from runtimed.model.times import rfc3339
 from runtimed.recorder import Batch
 from runtimed.store import executions
 from runtimed.wire.journal import CorruptRecord
@@ -81,21 +81,18 @@ class Actor:
         self.row = row
         self.parts = parts
         self.state = RuntimeState(row, idle_since_ms=now_ms())
-        self.session = f"runtimed-{row.id}"
+        self.messenger = Messenger(row, parts.link)
         self.queue = Queue(self)
-        self.intake = Intake(self.state, self.session, self._showing)
+        self.intake = Intake(self.state, self.messenger.session, self._showing)
         self.reader = JournalReader(parts.state.journal(row.id), row.journal_offset)
-        self.kernel_info: dict[str, Any] = {}
         self.exits = 0
         self.lifecycle = asyncio.Lock()
         """Held by who starts or restarts the kernel."""
         self.process: psutil.Process | None = None
-        self._signer: Signer | None = None
         self._bell = asyncio.Event()
         self._end: int | None = None
         """How far the journal reaches, by the keeper's last word in this connection to it."""
         self._changes: list[asyncio.Future[None]] = []
-        self._infos_sent = 0
         self._resumption: dict[str, Any] | None = None
         self._is_unsaved = False
 
@@ -127,7 +124,7 @@ class Actor:
             self.queue.dispatch()
         # What is left of its journal is read; the next segment is for a next life.
         with contextlib.suppress(KeeperUnavailable):
-            self.request(Op.ROTATE)
+            self.messenger.request(Op.ROTATE)
 
     @property
     def _is_over(self) -> bool:
@@ -173,7 +170,7 @@ class Actor:
         following = self.reader.next_segment()
         if following is None:
             with contextlib.suppress(KeeperUnavailable):
-                self.request(Op.ROTATE)
+                self.messenger.request(Op.ROTATE)
             return False
         batch = Batch(now_ms())
         self.intake.gap({"reason": "journal_damaged"}, batch.now_ms, batch)
@@ -187,8 +184,8 @@ class Actor:
         while True:
             try:
                 if is_large(record, blobs.limit_bytes):
-                    return await asyncio.to_thread(prepare, record, self.signer, blobs)
-                return prepare(record, self.signer, blobs)
+                    return await asyncio.to_thread(prepare, record, self.messenger.signer, blobs)
+                return prepare(record, self.messenger.signer, blobs)
             except StoreUnavailable as error:
                 log.error("%s: %s; trying again", self.row.id, error)
                 await asyncio.sleep(RETRY_S)
@@ -235,98 +232,29 @@ class Actor:
 
     # The kernel
 
-    @property
-    def signer(self) -> Signer:
-        """What signs for this kernel; its key is in the connection file."""
-        if self._signer is None:
-            try:
-                info = launch.read_connection_file(self.row.connection_file)
-            except (OSError, ValueError) as error:
-                log.error("%s: %s", self.row.id, error)
-                info = {}
-            key = str(info.get("key", "")).encode()
-            scheme = str(info.get("signature_scheme", "hmac-sha256"))
-            self._signer = Signer(key, scheme, self.session)
-        return self._signer
-
-    def new_key(self) -> None:
-        """Read the connection file again: it was written anew."""
-        self._signer = None
-
-    def post(
-        self,
-        channel: str,
-        msg_type: str,
-        content: dict[str, Any],
-        *,
-        msg_id: str,
-        send_id: str | None = None,
-        secret: bool = False,
-    ) -> asyncio.Future[dict[str, Any]]:
-        """Ask the keeper to send a message; the future's result is its answer.
-
-        With a ``send_id`` it is sent once at most, whatever dies in between.
-        """
-        frames = self.signer.build(msg_type, content, msg_id=msg_id, date=rfc3339(now_ms()) or "")
-        fields: dict[str, Any] = {} if send_id is None else {"id": send_id}
-        return self.request(
-            Op.SEND,
-            frames,
-            incarnation=self.row.incarnation,
-            channel=channel,
-            secret=secret,
-            **fields,
-        )
-
-    def request(
-        self, op: Op, payloads: Sequence[bytes] = (), **fields: Any
-    ) -> asyncio.Future[dict[str, Any]]:
-        """Ask the keeper something about this runtime. Raises `KeeperUnavailable`."""
-        link = self.parts.link()
-        if link is None:
-            raise KeeperUnavailable(detail="it is being started again")
-        return link.request(op, payloads, runtime=self.row.id, **fields)
-
-    def ask_kernel_info(self) -> None:
-        """Ask the kernel who it is; its answer shows that it lives and is heard."""
-        self._infos_sent += 1
-        self.try_post("shell", "kernel_info_request", {}, msg_id=f"info.{self._infos_sent}")
-
-    def try_post(self, *args: Any, **kwargs: Any) -> None:
-        """Post what is asked again by itself when the link or the kernel comes back."""
-        with contextlib.suppress(KeeperUnavailable):
-            self.post(*args, **kwargs)
-
     def _reconnect(self) -> None:
         """Connect anew to a process that goes on living though a connection to it was lost."""
-        row = self.row
-        if self.state.is_connected or row.status not in ("alive", "unresponsive"):
-            return
-        log.warning("%s lost its connection and lives: connecting again", row.id)
-        with contextlib.suppress(KeeperUnavailable):
-            self.request(
-                Op.OPEN,
-                connection_file=row.connection_file,
-                pid=row.pid,
-                start_time=row.start_time,
-                launched=row.origin == "launched",
-                channels=["shell", "control", "stdin", "iopub"],
-            )
+        if not self.state.is_connected and self.row.status in ("alive", "unresponsive"):
+            log.warning("%s lost its connection and lives: connecting again", self.row.id)
+            self.messenger.open()
+
+    def _settle(self, row: ExecutionRow) -> None:
+        if row.id in self.state.executions and self.state.is_connected:
+            self.messenger.send_barrier(row)
 
     def _connected(self, same_process: bool) -> None:
         if not self.state.has_answered:
-            self.ask_kernel_info()
+            self.messenger.ask_kernel_info()
         if same_process and (row := self.state.in_flight) is not None:
-            self.send_barrier(row)
+            self.messenger.send_barrier(row)
             self.queue.feed(row)
 
     def _answered(self, content: dict[str, Any]) -> None:
         """Take a kernel_info_reply; once it is heard on iopub too, the runtime is alive."""
         self.state.has_answered = True
-        self.kernel_info = content
         if not self.state.is_heard:
             # The subscription had not reached the kernel yet (JEP 65 tells why): ask once more.
-            self.ask_kernel_info()
+            self.messenger.ask_kernel_info()
             return
         if self.row.status == "alive":
             return
@@ -335,7 +263,7 @@ class Actor:
         self.row.language = str(language) if language else self.row.language
         self.state.idle_since_ms = now_ms()
         if content.get("implementation") == "ipython" and self.row.origin == "launched":
-            self.try_post(
+            self.messenger.try_post(
                 "shell",
                 "execute_request",
                 execute_content(pyargs.ROOMY_IOPUB, silent=True),
@@ -382,18 +310,10 @@ class Actor:
         if not state.is_connected:
             return
         if not state.has_answered:
-            self.ask_kernel_info()
+            self.messenger.ask_kernel_info()
         if (row := state.in_flight) is not None:
-            self.send_barrier(row)
+            self.messenger.send_barrier(row)
             self.queue.feed(row)
-
-    def send_barrier(self, row: ExecutionRow) -> None:
-        """Send a request behind the execution: its answer proves that the shell is past it."""
-        self.try_post("shell", "kernel_info_request", {}, msg_id=barrier_id(row))
-
-    def _settle(self, row: ExecutionRow) -> None:
-        if row.id in self.state.executions and self.state.is_connected:
-            self.send_barrier(row)
 
     def close(self) -> None:
         """Let go of the journal's file."""

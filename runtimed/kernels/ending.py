@@ -34,7 +34,9 @@ async def stop(actor: Actor, grace_s: float) -> str:
     if actor.state.is_connected:
         content = {"restart": actor.state.is_restarting}
         with contextlib.suppress(Refused):
-            await actor.post("control", "shutdown_request", content, msg_id=f"shutdown.{now_ms()}")
+            await actor.messenger.post(
+                "control", "shutdown_request", content, msg_id=f"shutdown.{now_ms()}"
+            )
             if await _ends(actor, exits, grace_s):
                 return "shutdown_request"
     for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, KILL_S)):
@@ -56,7 +58,7 @@ async def kill(actor: Actor) -> str:
 
 async def _signal(actor: Actor, number: signal.Signals) -> None:
     try:
-        await actor.request(Op.SIGNAL, signum=int(number), tree=True)
+        await actor.messenger.request(Op.SIGNAL, signum=int(number), tree=True)
     except Refused as refusal:
         raise KeeperUnavailable(detail=str(refusal)) from refusal
 
@@ -95,11 +97,11 @@ async def _deliver(actor: Actor, row: ExecutionRow) -> Literal["signal", "messag
     frames = []
     if by_message:
         msg_id = f"interrupt.{now_ms()}"
-        frames = actor.signer.build(
+        frames = actor.messenger.signer.build(
             "interrupt_request", {}, msg_id=msg_id, date=rfc3339(now_ms()) or ""
         )
     try:
-        answer = await actor.request(
+        answer = await actor.messenger.request(
             Op.INTERRUPT,
             frames,
             incarnation=actor.row.incarnation,

@@ -67,7 +67,7 @@ class Queue:
         msg_id = message_id(row.id, row.progress.attempt)
         if (row.stdin is not None or row.argv is not None) and self._actor.row.language == "python":
             code = pyargs.setup_code(row.stdin, row.argv)
-            self._actor.post(
+            self._actor.messenger.post(
                 "shell",
                 "execute_request",
                 execute_content(code, silent=True),
@@ -76,7 +76,7 @@ class Queue:
             )
         state.posted = row.id
         content = execute_content(row.code, silent=False)
-        answer = self._actor.post(
+        answer = self._actor.messenger.post(
             "shell", "execute_request", content, msg_id=msg_id, send_id=msg_id
         )
         passing(Step.DISPATCH_WRITTEN)
@@ -143,7 +143,7 @@ class Queue:
             and self._state.is_connected
         ):
             msg_id = f"{message_id(row.id, row.progress.attempt)}.teardown"
-            self._actor.try_post(
+            self._actor.messenger.try_post(
                 "shell",
                 "execute_request",
                 execute_content(pyargs.teardown_code(), silent=True),
@@ -163,7 +163,7 @@ class Queue:
             raise NotWaitingForInput(execution=row.id, status=row.status)
         self._answering.add(send_id)
         try:
-            answer = await self._actor.post(
+            answer = await self._actor.messenger.post(
                 "stdin",
                 "input_reply",
                 {"status": "ok", "value": value},
@@ -191,7 +191,7 @@ class Queue:
             return
         line, newline, _ = row.stdin.partition("\n")
         send_id = _input_id(row)
-        self._actor.try_post(
+        self._actor.messenger.try_post(
             "stdin",
             "input_reply",
             {"status": "ok", "value": line if line or newline else EOF},

@@ -153,7 +153,7 @@ class Starting:
     async def _tcp_address(self) -> dict[str, Any]:
         address = launch.tcp_address(self._choice.kernel_name)
         if self._choice.supports_curve:
-            pair = await self._actor.request(Op.KEYPAIR)
+            pair = await self._actor.messenger.request(Op.KEYPAIR)
             address["curve_publickey"] = pair["public"]
             address["curve_secretkey"] = pair["secret"]
         return address
@@ -161,7 +161,7 @@ class Starting:
     async def _attempt(self, address: dict[str, Any], timeout_s: float) -> None:
         actor, row = self._actor, self._actor.row
         launch.write_connection_file(row.connection_file, address)
-        actor.new_key()
+        actor.messenger.new_key()
         row.transport, row.ip = address["transport"], address["ip"]
         row.private = row.transport == "ipc" or "curve_publickey" in address
         if not row.private:
@@ -229,7 +229,7 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
     launch.remove_ipc_sockets(info)
     filled = [part.replace("{connection_file}", row.connection_file) for part in argv]
     try:
-        await actor.request(
+        await actor.messenger.request(
             Op.SPAWN,
             argv=filled,
             cwd=row.cwd,
@@ -254,7 +254,7 @@ class NoEnvironment(Exception):
 async def kill(actor: Actor) -> None:
     """Kill the process tree and wait until it is gone."""
     exits = actor.exits
-    answer = await actor.request(Op.SIGNAL, signum=9, tree=True)
+    answer = await actor.messenger.request(Op.SIGNAL, signum=9, tree=True)
     if answer.get("delivered"):
         async with asyncio.timeout(_KILL_S):
             await actor.until(lambda: actor.exits != exits)

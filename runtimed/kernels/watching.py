@@ -61,7 +61,7 @@ async def probe(actor: Actor) -> None:
     the process (stopped) or the silence of an idle kernel is held against it.
     """
     timeout_ms = int(actor.parts.config.probe_timeout_s * 1000)
-    answer = await actor.request(Op.PROBE, timeout_ms=timeout_ms)
+    answer = await actor.messenger.request(Op.PROBE, timeout_ms=timeout_ms)
     if actor.row.status not in ("alive", "unresponsive"):
         return
     if answer.get("heartbeat"):

@@ -64,3 +64,16 @@ def files_that_name(directory: Path, secret: str) -> list[Path]:
         for path in directory.rglob("*")
         if path.is_file() and any(needle in path.read_bytes() for needle in needles)
     ]
+
+
+def wait_for_output(daemon: Daemon, execution: str, wanted: str) -> None:
+    """Wait until the execution has put out this text, in one piece.
+
+    Before that an interrupt may come too early: a kernel can be busy with a request, and not at
+    its code yet.
+    """
+    with daemon.state.connection() as client:
+        client.call("events.subscribe", {"execution": execution, "since": "start"})
+        for notification in client.notifications():
+            if wanted in notification["params"]["data"].get("text", ""):
+                return

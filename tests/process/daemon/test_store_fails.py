@@ -14,7 +14,15 @@ import psutil
 import pytest
 
 from runtimed.client.connect import CallFailed
-from tests.process.daemon.story import final, note, text, wait_for, wait_for_status, words
+from tests.process.daemon.story import (
+    final,
+    note,
+    text,
+    wait_for,
+    wait_for_output,
+    wait_for_status,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,9 +128,11 @@ def test_a_full_disk_while_a_blob_is_written(daemon: Daemon, runtime: Any) -> No
 
 def test_what_fills_the_disk_can_be_interrupted(daemon: Daemon, runtime: Any) -> None:
     running = daemon.call(
-        "execution.submit", runtime=runtime["id"], code="while True: print('x', flush=True)"
+        "execution.submit",
+        runtime=runtime["id"],
+        code="import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)",
     )["id"]
-    wait_for_status(daemon, running, "running")
+    wait_for_output(daemon, running, "begun")
     with full(daemon):
         told = daemon.call("execution.interrupt", execution=running)
     assert told["how"] == "signal"

@@ -9,13 +9,13 @@ import pytest
 from ulid import ULID
 
 from runtimed.client.connect import CallFailed
-from tests.process.daemon.story import note, text, wait_for_status, words
+from tests.process.daemon.story import note, text, wait_for_output, wait_for_status, words
 
 if TYPE_CHECKING:
     from tests.harness.daemon import Daemon
     from tests.process.daemon.executions.conftest import Repl
 
-FOREVER = "import time\nwhile True: time.sleep(0.01)"
+FOREVER = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)"
 
 
 def test_done(repl: Repl) -> None:
@@ -59,8 +59,8 @@ def test_syntax_error(repl: Repl) -> None:
 
 
 def test_interrupted(repl: Repl) -> None:
-    running = repl.submit("print('begun')\n" + FOREVER)
-    wait_for_status(repl.daemon, running, "running")
+    running = repl.submit(FOREVER)
+    wait_for_output(repl.daemon, running, "begun")
     told = repl.daemon.call("execution.interrupt", execution=running)
     assert told == {"how": "signal", "execution": running}
     ended = repl.final(running)
@@ -73,21 +73,13 @@ def test_interrupted(repl: Repl) -> None:
 def test_interrupt_that_the_code_catches(repl: Repl) -> None:
     """What was observed counts: it went on, and ended well."""
     running = repl.submit(
-        "try:\n    print('begun')\n    import time; time.sleep(60)\n"
+        "try:\n    print('begun', flush=True)\n    import time; time.sleep(60)\n"
         "except KeyboardInterrupt:\n    print('caught')"
     )
     wait_for_output(repl.daemon, running, "begun")
     repl.daemon.call("execution.interrupt", execution=running)
     ended = repl.final(running)
     assert (ended["status"], text(ended)) == ("done", "begun\ncaught\n")
-
-
-def wait_for_output(daemon: Daemon, execution: str, wanted: str) -> None:
-    with daemon.state.connection() as client:
-        client.call("events.subscribe", {"execution": execution, "since": "start"})
-        for notification in client.notifications():
-            if wanted in notification["params"]["data"].get("text", ""):
-                return
 
 
 def test_cancelled(repl: Repl) -> None:
@@ -97,7 +89,7 @@ def test_cancelled(repl: Repl) -> None:
     assert repl.daemon.call("execution.cancel", execution=first)["status"] == "cancelled"
     told = repl.daemon.call("execution.interrupt", execution=third)
     assert told["how"] == "cancelled"
-    wait_for_status(repl.daemon, running, "running")
+    wait_for_output(repl.daemon, running, "begun")
     assert repl.daemon.call("execution.cancel", execution=running)["status"] == "running"
     repl.daemon.call("execution.interrupt", execution=running)
     assert repl.final(second)["status"] == "done"
@@ -152,7 +144,7 @@ def test_an_interrupt_cancels_the_rest_of_the_group(repl: Repl) -> None:
     truth = repl.daemon.state.project / "interrupted-group"
     running = repl.submit(FOREVER, group="g")
     queued = repl.submit(note(truth, "ran"), group="g")
-    wait_for_status(repl.daemon, running, "running")
+    wait_for_output(repl.daemon, running, "begun")
     repl.daemon.call("execution.interrupt", execution=running)
     assert repl.final(queued)["status"] == "cancelled"
     assert repl.final(running)["status"] == "interrupted"
@@ -177,6 +169,7 @@ def test_the_same_id_while_it_is_queued(repl: Repl) -> None:
     identity = str(ULID())
     for _ in range(3):
         assert repl.submit(note(truth, "once"), id=identity) == identity
+    wait_for_output(repl.daemon, blocker, "begun")
     repl.daemon.call("execution.interrupt", execution=blocker)
     assert repl.final(identity)["status"] == "done"
     assert words(truth) == ["once"]

@@ -1,0 +1,118 @@
+"""What we say to a kernel: built, signed, and sent by the keeper."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from runtimed.api.errors import KeeperUnavailable
+from runtimed.kernels import launch
+from runtimed.kernels.clock import now_ms
+from runtimed.kernels.intake import barrier_id
+from runtimed.kernels.messages import Signer
+from runtimed.model.times import rfc3339
+from runtimed.wire.link import Op
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable, Sequence
+
+    from runtimed.kernels.link import KeeperLink
+    from runtimed.store.executions import ExecutionRow
+    from runtimed.store.runtimes import RuntimeRow
+
+log = logging.getLogger(__name__)
+
+
+class Messenger:
+    """Speaks for one runtime, to its kernel and about it to the keeper. Owned by its actor.
+
+    ``link`` returns the present link to the keeper, if there is one.
+    """
+
+    def __init__(self, row: RuntimeRow, link: Callable[[], KeeperLink | None]) -> None:
+        self.row = row
+        self.session = f"runtimed-{row.id}"
+        self._link = link
+        self._signer: Signer | None = None
+        self._infos_sent = 0
+
+    @property
+    def signer(self) -> Signer:
+        """What signs for this kernel; its key is in the connection file."""
+        if self._signer is None:
+            try:
+                info = launch.read_connection_file(self.row.connection_file)
+            except (OSError, ValueError) as error:
+                log.error("%s: %s", self.row.id, error)
+                info = {}
+            key = str(info.get("key", "")).encode()
+            scheme = str(info.get("signature_scheme", "hmac-sha256"))
+            self._signer = Signer(key, scheme, self.session)
+        return self._signer
+
+    def new_key(self) -> None:
+        """Read the connection file again: it was written anew."""
+        self._signer = None
+
+    def post(
+        self,
+        channel: str,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        send_id: str | None = None,
+        secret: bool = False,
+    ) -> Future[dict[str, Any]]:
+        """Ask the keeper to send a message; the future's result is its answer.
+
+        With a ``send_id`` it is sent once at most, whatever dies in between.
+        """
+        frames = self.signer.build(msg_type, content, msg_id=msg_id, date=rfc3339(now_ms()) or "")
+        fields: dict[str, Any] = {} if send_id is None else {"id": send_id}
+        return self.request(
+            Op.SEND,
+            frames,
+            incarnation=self.row.incarnation,
+            channel=channel,
+            secret=secret,
+            **fields,
+        )
+
+    def request(
+        self, op: Op, payloads: Sequence[bytes] = (), **fields: Any
+    ) -> Future[dict[str, Any]]:
+        """Ask the keeper something about this runtime. Raises `KeeperUnavailable`."""
+        link = self._link()
+        if link is None:
+            raise KeeperUnavailable(detail="it is being started again")
+        return link.request(op, payloads, runtime=self.row.id, **fields)
+
+    def ask_kernel_info(self) -> None:
+        """Ask the kernel who it is; its answer shows that it lives and is heard."""
+        self._infos_sent += 1
+        self.try_post("shell", "kernel_info_request", {}, msg_id=f"info.{self._infos_sent}")
+
+    def try_post(self, *args: Any, **kwargs: Any) -> None:
+        """Post what is asked again by itself when the link or the kernel comes back."""
+        with contextlib.suppress(KeeperUnavailable):
+            self.post(*args, **kwargs)
+
+    def open(self) -> None:
+        """Have the keeper connect to a kernel that exists: a new incarnation."""
+        row = self.row
+        with contextlib.suppress(KeeperUnavailable):
+            self.request(
+                Op.OPEN,
+                connection_file=row.connection_file,
+                pid=row.pid,
+                start_time=row.start_time,
+                launched=row.origin == "launched",
+                channels=["shell", "control", "stdin", "iopub"],
+            )
+
+    def send_barrier(self, row: ExecutionRow) -> None:
+        """Send a request behind the execution: its answer proves that the shell is past it."""
+        self.try_post("shell", "kernel_info_request", {}, msg_id=barrier_id(row))
