@@ -121,7 +121,18 @@ class Dispatcher:
 
 
 def _without_content(frames: list[bytes]) -> list[bytes]:
+    """Return the frames without their content, and without the signature that covers it.
+
+    With the key, a short secret could be guessed from its signature.
+    """
     index = content_index(frames)
     if index is None:
         raise Refused(Refusal.BAD_REQUEST, "a secret message must be a Jupyter message")
-    return [*frames[:index], _SECRET_CONTENT, *frames[index + 1 :]]
+    signature = index - 4
+    return [
+        *frames[:signature],
+        b"",
+        *frames[signature + 1 : index],
+        _SECRET_CONTENT,
+        *frames[index + 1 :],
+    ]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from runtimed.kernels.actor import Actor
     from runtimed.store.executions import ExecutionRow
 
+#: Seconds for a dispatched execution to be seen to begin, before it is interrupted all the same.
+BEGIN_S = 1.0
 #: Seconds for a process to be gone after SIGKILL.
 KILL_S = 10.0
 
@@ -82,6 +84,7 @@ async def interrupt(
     while row.id in actor.state.executions:
         if actor.queue.cancel(row, "it was cancelled"):
             return "cancelled"
+        await _begins(actor, row)
         _note_interrupt(actor, row)
         how = await _deliver(actor, row)
         if how is not None:
@@ -90,6 +93,19 @@ async def interrupt(
         before = row.progress
         await actor.until(lambda: row.progress != before)  # noqa: B023
     return "none"
+
+
+async def _begins(actor: Actor, row: ExecutionRow) -> None:
+    """Wait until the kernel has repeated the code: one that is busy may not be at it yet.
+
+    An interrupt in between is swallowed by the kernel's own machinery. Not every kernel repeats
+    the code, so the wait is short.
+    """
+    try:
+        async with asyncio.timeout(BEGIN_S):
+            await actor.until(lambda: row.progress.executing or row.progress.is_final)
+    except TimeoutError:
+        pass
 
 
 async def _deliver(actor: Actor, row: ExecutionRow) -> Literal["signal", "message"] | None:

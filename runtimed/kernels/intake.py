@@ -7,6 +7,7 @@ recorder, and returns effects for the actor to act on once the batch is committe
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtimed.kernels.documents import execution_changes, runtime_document
@@ -86,7 +87,7 @@ class Intake:
             if row is not None and row.status == "waiting_input":
                 row.input = None
                 if row.stdin is not None:
-                    row.stdin = row.stdin.partition("\n")[2]
+                    row.progress = replace(row.progress, fed_chars=fed_line(row)[1])
                 self._advance(row, Stimulus.INPUT_ANSWERED, at_ms, batch)
         elif (row := self._ours(sent_id)) is not None:
             row.incarnation = meta.get("i")
@@ -366,6 +367,15 @@ def _word(value: object) -> str | None:
 
 def _at(ns: Any) -> str | None:
     return rfc3339(ns // 1_000_000) if isinstance(ns, int) else None
+
+
+def fed_line(row: ExecutionRow) -> tuple[str | None, int]:
+    """Return the next line of its own stdin, None at the end, and where the one after it begins."""
+    stdin, begin = row.stdin or "", row.progress.fed_chars
+    if begin >= len(stdin):
+        return None, begin
+    end = stdin.find("\n", begin)
+    return (stdin[begin:], len(stdin)) if end < 0 else (stdin[begin:end], end + 1)
 
 
 def barrier_id(row: ExecutionRow) -> str:

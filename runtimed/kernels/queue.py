@@ -11,6 +11,7 @@ from runtimed.host import Step, passing
 from runtimed.kernels import pyargs
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.documents import execution_document
+from runtimed.kernels.intake import fed_line
 from runtimed.kernels.link import Refused
 from runtimed.kernels.messages import execute_content
 from runtimed.model.ids import message_id
@@ -184,17 +185,17 @@ class Queue:
     def feed(self, row: ExecutionRow) -> None:
         """Answer its input request, if it has one, from the text that came with the execution.
 
-        That text loses its line when the journal says that it was sent: until then this may be
-        called again.
+        A line is used up when the journal says that it was sent: until then this may be called
+        again.
         """
         if row.stdin is None or row.input is None:
             return
-        line, newline, _ = row.stdin.partition("\n")
+        line, _ = fed_line(row)
         send_id = _input_id(row)
         self._actor.messenger.try_post(
             "stdin",
             "input_reply",
-            {"status": "ok", "value": line if line or newline else EOF},
+            {"status": "ok", "value": EOF if line is None else line},
             msg_id=send_id,
             send_id=send_id,
             secret=row.input["password"],

@@ -42,7 +42,8 @@ class Stimulus(enum.StrEnum):
 class Progress:
     """How far an execution has come. ``reply`` is the reply's status, ``ename`` its error.
 
-    ``inputs`` counts its input requests, so that each is answered once. ``executing`` says that
+    ``inputs`` counts its input requests, so that each is answered once, and ``fed_chars`` how much
+    of its own stdin was used up by answers. ``executing`` says that
     the kernel has repeated the code (execute_input); that it was busy with the request does not
     prove as much.
     """
@@ -57,6 +58,7 @@ class Progress:
     error_shown: bool = False
     interrupted: bool = False
     inputs: int = 0
+    fed_chars: int = 0
     reason: str | None = None
     gap: str | None = None
 
@@ -138,7 +140,11 @@ def _settled(progress: Progress) -> Progress:
 
 
 def _outcome(progress: Progress) -> str:
-    failed = progress.reply != "ok" if progress.reply is not None else progress.error_shown
+    if progress.reply is not None:
+        failed = progress.reply != "ok"
+    else:
+        # A kernel that is interrupted between two steps of its own may forget to reply.
+        failed = progress.error_shown or progress.interrupted
     if not failed:
         return "done"
     if progress.interrupted or progress.ename == "KeyboardInterrupt":

@@ -46,7 +46,6 @@ _COLUMNS = (
     "id",
     "runtime_id",
     "incarnation",
-    "code",
     "status",
     "queued_ms",
     "started_ms",
@@ -58,19 +57,27 @@ _COLUMNS = (
     "group_name",
     "stop_on_error",
     "carry_over",
-    "stdin",
-    "argv_json",
     "input_json",
     "gap_json",
     "reason",
     "progress_json",
 )
-_LIST = ", ".join(_COLUMNS)
-_INSERT = f"INSERT INTO execution ({_LIST}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_INSERT = (
+    f"INSERT INTO execution ({', '.join(_COLUMNS)}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(_COLUMNS))}) RETURNING number"
+)
+_SUBMITTED = ("code", "stdin", "argv_json")
+_SELECT = (
+    f"SELECT {', '.join((*_COLUMNS, *_SUBMITTED))} "  # noqa: S608
+    "FROM execution JOIN submission USING (number)"
+)
 _UPDATE = (
     "UPDATE execution SET incarnation = ?, status = ?, started_ms = ?, ended_ms = ?, "
-    "execution_count = ?, stdin = ?, input_json = ?, gap_json = ?, reason = ?, "
+    "execution_count = ?, input_json = ?, gap_json = ?, reason = ?, "
     "progress_json = ? WHERE id = ?"
+)
+_FORGET_STDIN = (
+    "UPDATE submission SET stdin = NULL WHERE number = (SELECT number FROM execution WHERE id = ?)"
 )
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -83,13 +90,12 @@ def _json(value: object) -> str | None:
 
 def insert(db: apsw.Connection, row: ExecutionRow) -> None:
     """Store a new execution."""
-    db.execute(
+    number = db.execute(
         _INSERT,
         (
             row.id,
             row.runtime_id,
             row.incarnation,
-            row.code,
             row.status,
             row.queued_ms,
             row.started_ms,
@@ -101,19 +107,20 @@ def insert(db: apsw.Connection, row: ExecutionRow) -> None:
             row.group,
             int(row.stop_on_error),
             int(row.carry_over),
-            row.stdin,
-            _json(row.argv),
             _json(row.input),
             _json(row.gap),
             row.progress.reason,
             _json(row.progress),
         ),
+    ).get
+    db.execute(
+        "INSERT INTO submission VALUES (?, ?, ?, ?)",
+        (number, row.code, row.stdin, _json(row.argv)),
     )
 
 
 def update(db: apsw.Connection, row: ExecutionRow) -> None:
     """Store what may change of an execution; its stdin goes once it is final."""
-    stdin = None if row.progress.is_final else row.stdin
     db.execute(
         _UPDATE,
         (
@@ -122,7 +129,6 @@ def update(db: apsw.Connection, row: ExecutionRow) -> None:
             row.started_ms,
             row.ended_ms,
             row.execution_count,
-            stdin,
             _json(row.input),
             _json(row.gap),
             row.progress.reason,
@@ -130,11 +136,13 @@ def update(db: apsw.Connection, row: ExecutionRow) -> None:
             row.id,
         ),
     )
+    if row.stdin is not None and row.progress.is_final:
+        db.execute(_FORGET_STDIN, (row.id,))
 
 
 def get(db: apsw.Connection, execution_id: str) -> ExecutionRow | None:
     """Return the execution of this id."""
-    for row in db.execute(f"SELECT {_LIST} FROM execution WHERE id = ?", (execution_id,)):  # noqa: S608
+    for row in db.execute(f"{_SELECT} WHERE id = ?", (execution_id,)):
         return _row(row)
     return None
 
@@ -148,7 +156,7 @@ def ids_ending_in(db: apsw.Connection, short_id: str) -> list[str]:
 def open_of(db: apsw.Connection, runtime_id: str) -> list[ExecutionRow]:
     """Return the runtime's executions that are not final, oldest first."""
     sql = (
-        f"SELECT {_LIST} FROM execution WHERE runtime_id = ? "  # noqa: S608
+        f"{_SELECT} WHERE runtime_id = ? "
         "AND status IN ('queued', 'running', 'waiting_input') ORDER BY number"
     )
     return [_row(row) for row in db.execute(sql, (runtime_id,))]
@@ -179,7 +187,7 @@ def listed(
         conditions.append("number < (SELECT number FROM execution WHERE id = ?)")
         values.append(before)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    sql = f"SELECT {_LIST} FROM execution {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
+    sql = f"{_SELECT} {where} ORDER BY number DESC LIMIT ?"
     return [_row(row) for row in db.execute(sql, (*values, limit))]
 
 
@@ -213,7 +221,7 @@ def forget_displays(db: apsw.Connection, runtime_id: str) -> None:
 
 
 def _row(values: tuple[Any, ...]) -> ExecutionRow:
-    found = dict(zip(_COLUMNS, values, strict=True))
+    found = dict(zip((*_COLUMNS, *_SUBMITTED), values, strict=True))
     for name in ("status", "reason"):
         del found[name]
     for name in ("requested_by", "argv", "input", "gap"):

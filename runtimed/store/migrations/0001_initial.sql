@@ -43,7 +43,6 @@ CREATE TABLE execution (
     id                TEXT NOT NULL UNIQUE,
     runtime_id        TEXT NOT NULL REFERENCES runtime (id),
     incarnation       INTEGER,
-    code              TEXT NOT NULL,
     status            TEXT NOT NULL,
     queued_ms         INTEGER NOT NULL,
     started_ms        INTEGER,
@@ -55,12 +54,18 @@ CREATE TABLE execution (
     group_name        TEXT,
     stop_on_error     INTEGER NOT NULL,
     carry_over        INTEGER NOT NULL,
-    stdin             TEXT,
-    argv_json         TEXT,
     input_json        TEXT,
     gap_json          TEXT,
     reason            TEXT,
     progress_json     TEXT NOT NULL
+) STRICT;
+-- What was submitted, which never changes: an execution's row is written again at every step.
+-- Its stdin goes once it is final.
+CREATE TABLE submission (
+    number    INTEGER PRIMARY KEY REFERENCES execution (number),
+    code      TEXT NOT NULL,
+    stdin     TEXT,
+    argv_json TEXT
 ) STRICT;
 CREATE INDEX execution_by_runtime ON execution (runtime_id);
 CREATE INDEX execution_by_cell ON execution (cell_notebook, cell_id) WHERE cell_id IS NOT NULL;
