@@ -48,8 +48,12 @@ def test_done_needs_a_reply_or_an_idle_that_was_passed() -> None:
         for stimulus, after in TABLE[progress]:
             if after.status == "done":
                 assert after.reply == "ok" or (after.idle and stimulus is Stimulus.BARRIER)
-            if after.status in ("error", "interrupted"):
+                assert after.reply == "ok" or not after.interrupted
+            if after.status == "error":
                 assert after.reply not in (None, "ok") or after.error_shown
+            if after.status == "interrupted":
+                assert after.reply != "ok"
+                assert after.reply or after.error_shown or after.interrupted
 
 
 def test_what_is_missing_is_a_gap() -> None:
