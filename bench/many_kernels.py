@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from bench import fake_kernels
 from bench.harness import Value, client_of, keeper_pid, memory_mb, new_daemon, seconds
 from runtimed.api.executions import ExecutionEval
-from runtimed.api.runtimes import RuntimeKill, RuntimeStart
+from runtimed.api.runtimes import RuntimeStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runtimed.client.blocking import Client
+    from tests.harness.daemon import Daemon
 
 KERNELS = 300
 WARM_UP_ROUNDS = 50
 ROUNDS = 500
+_KILLED_AT_ONCE = 20
 
 
 def measure() -> Iterator[Value]:
@@ -34,8 +36,7 @@ def measure() -> Iterator[Value]:
                 "daemon": memory_mb(daemon.pid, "VmRSS"),
                 "keeper": memory_mb(keeper_pid(client), "VmRSS"),
             }
-            for other in others:
-                client.call(RuntimeKill(runtime=other))
+            _kill(daemon, others)
             one_s += _evaluate_s(client, first, ROUNDS // 2)
             daemon.dispose()
     yield Value(
@@ -56,6 +57,16 @@ def _start(client: Client) -> str:
     execution = client.call(ExecutionEval(code="1 + 1", runtime=runtime.id))
     assert execution.status == "done", execution
     return runtime.id
+
+
+def _kill(daemon: Daemon, runtime_ids: list[str]) -> None:
+    """Kill them, some at a time: what answers for each outlives it, which takes a second."""
+    with daemon.state.connection() as connection:
+        for start in range(0, len(runtime_ids), _KILLED_AT_ONCE):
+            some = runtime_ids[start : start + _KILLED_AT_ONCE]
+            calls = [("runtime.kill", {"runtime": runtime_id}) for runtime_id in some]
+            for request_id in connection.send_many(calls):
+                connection.result(request_id)
 
 
 def _evaluate_s(client: Client, runtime_id: str, rounds: int) -> list[float]:
