@@ -88,9 +88,9 @@ class Runtime:
         With ``or_refuse`` a record that cannot be written now has never been.
         """
         written = self.journal.append(kind, meta, frames, or_refuse=or_refuse)
-        if written:
+        if written and _is_news(kind, meta):
             self._surroundings.ring(self.id, self.journal.end)
-        elif not or_refuse:
+        elif not written and not or_refuse:
             self._surroundings.stuck()
         if written or not or_refuse:
             self.facts.apply(kind, meta, frames)
@@ -340,3 +340,11 @@ class Runtime:
             raise Refused(
                 Refusal.STALE_INCARNATION, f"the incarnation is {self.facts.incarnation} now"
             )
+
+
+def _is_news(kind: Kind, meta: dict[str, Any]) -> bool:
+    """Whether the daemon is told at once: what it has sent itself is answered, and then echoed.
+
+    An answer to an input_request is news all the same: nothing echoes it.
+    """
+    return kind != Kind.SENT or meta["c"] == "stdin"
