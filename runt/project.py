@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from runtimed.environ import inheritable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,27 +13,10 @@ if TYPE_CHECKING:
 #: Any of these makes a directory a project.
 MARKERS = (".git", "pyproject.toml", ".venv")
 
-#: Variables that belong to the caller's session or to the service manager, not to the kernel.
-#: With JPY_PARENT_PID, ipykernel would end together with a process that is not its parent.
+#: Variables that are about the terminal and shell that a command is typed into.
 SESSION_VARIABLES = frozenset(
-    (
-        "NOTIFY_SOCKET",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-        "MANAGERPID",
-        "SYSTEMD_EXEC_PID",
-        "JPY_PARENT_PID",
-        "_",
-        "SHLVL",
-        "OLDPWD",
-        "COLUMNS",
-        "LINES",
-        "WINDOWID",
-        "TERM_SESSION_ID",
-        "RUNT_RUNTIME",
-    )
+    ("_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID", "RUNT_RUNTIME")
 )
-SESSION_PREFIXES = ("WATCHDOG_", "LISTEN_")
 
 
 def cwd() -> str:
@@ -68,9 +53,8 @@ def environment(added: Iterable[str] = (), *, clean: bool = False) -> dict[str, 
     """
     taken = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in inheritable(os.environ).items()
         if (name in _LOGIN_VARIABLES if clean else name not in SESSION_VARIABLES)
-        and not name.startswith(SESSION_PREFIXES)
     }
     for item in added:
         name, equals, value = item.partition("=")

@@ -6,6 +6,7 @@ import os
 import sys
 
 from runtimed.client.connect import CallFailed, dial, unreachable
+from runtimed.environ import inheritable
 from runtimed.paths import State, UnsafePath, check_socket_path, private_dir, socket_path, state_dir
 
 TYPE_CHECKING = False
@@ -13,20 +14,6 @@ if TYPE_CHECKING:
     from _socket import socket
 
 COMMAND = (sys.executable, "-m", "runtimed")
-#: What a service manager gave to our caller, and means for it alone.
-_NOT_FOR_THE_DAEMON = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "INVOCATION_ID",
-    "JOURNAL_STREAM",
-    "MANAGERPID",
-    "SYSTEMD_EXEC_PID",
-    "JPY_PARENT_PID",
-)
 _LOG_TAIL_BYTES = 4096
 
 
@@ -104,8 +91,7 @@ def _spawn(path: str) -> None:
 
 
 def _environment(path: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_THE_DAEMON}
-    return kept | {"RUNTIMED_SOCKET": path}
+    return inheritable(os.environ) | {"RUNTIMED_SOCKET": path}
 
 
 def _describe_failure(status: int, log: int, begin: int, log_path: str) -> str:

@@ -13,6 +13,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from runtimed import paths
+from runtimed.environ import inheritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,26 +22,8 @@ if TYPE_CHECKING:
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
+
 #: Variables of the session that a client runs in: a kernel outlives it. With JPY_PARENT_PID
-#: ipykernel would end with the process it names.
-_SESSION_VARIABLES = frozenset(
-    (
-        "NOTIFY_SOCKET",
-        "WATCHDOG_PID",
-        "WATCHDOG_USEC",
-        "LISTEN_PID",
-        "LISTEN_FDS",
-        "LISTEN_FDNAMES",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-        "MANAGERPID",
-        "SYSTEMD_EXEC_PID",
-        "JPY_PARENT_PID",
-        "JPY_SESSION_NAME",
-    )
-)
-
-
 def own_environment() -> dict[str, str]:
     """Return the variables for a caller that sent none: ours, less an environment active in them.
 
@@ -55,8 +38,7 @@ def own_environment() -> dict[str, str]:
 
 def kernel_environment(env: Mapping[str, str], additions: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a kernel gets: the caller's, less those of its session."""
-    kept = {name: value for name, value in env.items() if name not in _SESSION_VARIABLES}
-    return {**kept, **additions}
+    return {**inheritable(env), **additions}
 
 
 def connection_directory() -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtimed import __version__
 from runtimed.api.errors import KeeperUnavailable
+from runtimed.environ import inheritable
 from runtimed.wire import link
 from runtimed.wire.link import Op
 
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runtimed.paths import State
-
-#: Variables that are about the daemon's own supervision, none of the keeper's business.
-_SUPERVISION = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-)
 
 
 class Refused(Exception):
@@ -130,7 +121,6 @@ async def connect(
 
 def start_keeper(state: State) -> None:
     """Start a keeper that outlives us and wait until it listens. Raises `KeeperUnavailable`."""
-    environment = {k: v for k, v in os.environ.items() if k not in _SUPERVISION}
     ready, told = os.pipe()
     log = os.open(state.keeper_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
@@ -148,7 +138,7 @@ def start_keeper(state: State) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=inheritable(os.environ),
             cwd="/",
             pass_fds=(told,),
             start_new_session=True,

@@ -1,0 +1,34 @@
+"""Environment variables that belong to whoever started a process, and not to its children.
+
+Imported by ``runt`` on every evaluation, so it is stdlib only, and small.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What a service manager tells one process (systemd.exec(5), sd_notify(3), sd_listen_fds(3)).
+#: With JPY_PARENT_PID, ipykernel would end together with a process that is not its parent.
+NAMES = frozenset(
+    (
+        "NOTIFY_SOCKET",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MANAGERPID",
+        "SYSTEMD_EXEC_PID",
+        "JPY_PARENT_PID",
+        "JPY_SESSION_NAME",
+    )
+)
+PREFIXES = ("WATCHDOG_", "LISTEN_")
+
+
+def inheritable(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a process may hand on to one that outlives it."""
+    return {
+        name: value
+        for name, value in env.items()
+        if name not in NAMES and not name.startswith(PREFIXES)
+    }
