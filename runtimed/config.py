@@ -36,7 +36,7 @@ class Config:
     """A kernel that is silent for so long over ipc is started once more over tcp."""
     implicit_idle_stop_s: float = 86_400.0
     """A runtime that an evaluation started by itself stops after so long without work."""
-    checkpoint_bytes: int = 4 * 1024 * 1024
+    checkpoint_bytes: int = 16 * 1024 * 1024
     """The write-ahead log is checkpointed when it has grown by so much."""
 
     @classmethod

@@ -102,12 +102,15 @@ async def checkpoint(supervisor: Supervisor) -> None:
     A journal's closed segments go only when what was taken in from them has reached the disk.
     """
     store = supervisor.parts.recorder.store
+    dropped: dict[str, int] = {}
     while True:
         await store.has_grown.wait()
         store.has_grown.clear()
         offsets = supervisor.journal_offsets()
+        grown = {name: end for name, end in offsets.items() if dropped.get(name) != end}
         try:
             if await asyncio.to_thread(store.checkpoint):
-                supervisor.drop_journals(offsets)
+                await asyncio.to_thread(supervisor.drop_journals, grown)
+                dropped = offsets
         except (StoreUnavailable, OSError) as error:
             log.error("checkpoint: %s", error)
