@@ -25,7 +25,7 @@ def main() -> int:
         code = exits.STDOUT_CLOSED
     except OSError as error:
         sys.stderr.write(f"runt: {error}\n")
-        code = exits.CODE_RAISED
+        code = exits.INTERNAL
     else:
         return code
     # The interpreter flushes stdout once more when it ends; let that go nowhere.
@@ -50,7 +50,24 @@ def _open_standard_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+def _refused(argv: list[str]) -> str | None:
+    """Return what is wrong with the words themselves, if anything.
+
+    What is no UTF-8 has no form in JSON; names of files (-f) stay here and may be anything.
+    """
+    before = ""
+    for number, word in enumerate(argv, 1):
+        is_file = before in ("-f", "--file") or word.startswith("--file=")
+        if not is_file and any("\ud800" <= character <= "\udfff" for character in word):
+            return f"argument {number} is not UTF-8"
+        before = word
+    return None
+
+
 def _run(argv: list[str]) -> int:
+    if refused := _refused(argv):
+        sys.stderr.write(f"runt: {refused}\n")
+        return exits.USAGE
     if argv[:1] == ["eval"]:
         from runt.commands import evaluate_options
 

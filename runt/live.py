@@ -11,7 +11,8 @@ import select
 import time
 
 from runt import exits, outputs
-from runt.ids import short
+from runt.failures import UsageFailure
+from runt.ids import new_id, short
 from runt.shows import gap_sentence
 from runt.writer import StdoutClosed
 
@@ -65,6 +66,8 @@ class Live:
         self._interrupt_sent = False
         self._interrupt_answered = False
         self._stdout_closed = False
+        self._refused_stdin = False
+        self._begun = new_id()
         self._said_notices = False
         self._awaits_notices = False
         self._owed = 0
@@ -106,6 +109,8 @@ class Live:
         self.drain()
         if self._stdout_closed:
             return exits.STDOUT_CLOSED
+        if self._refused_stdin:
+            return exits.USAGE
         if self.status == "cancelled" and self._interrupts:
             return exits.INTERRUPTED
         return exits.of_execution(self.status, self.error.get("ename"), self.error.get("evalue"))
@@ -203,9 +208,18 @@ class Live:
         self.status = change.get("status", self.status)
         if self.status != "waiting_input" and self._answers.asked:
             self._answers.dismiss()
-        if change.get("execution_count") == 1 and event["runtime"] and not self._said_notices:
+        if change.get("execution_count") == 1 and self._is_new(event["runtime"]):
             self._said_notices = self._awaits_notices = True
             self._say_notices(event["runtime"])
+
+    def _is_new(self, runtime_id: str | None) -> bool:
+        """Say whether the runtime was started since we began: then nobody has said its notices.
+
+        The first ten characters of an id are its time.
+        """
+        if self._said_notices or not runtime_id:
+            return False
+        return runtime_id[:10] >= self._begun[:10]
 
     def _say_notices(self, runtime_id: str) -> None:
         """Say what the runtime's start has to say, at the first execution in it."""
@@ -280,11 +294,21 @@ class Live:
         if self._accepted:
             self._interrupt()
 
+    def _refuse_stdin(self, failure: UsageFailure) -> None:
+        """End ours rather than give it something else than what stdin has."""
+        self._refused_stdin = True
+        self._answers.usable = False
+        self._writer.put_line(2, f"runt: {failure}\n")
+        self._interrupt()
+
     def _read_answer(self) -> None:
         try:
             answer = self._answers.read()
         except OSError:
             raise Detached(exits.of_signal(1)) from None
+        except UsageFailure as failure:
+            self._refuse_stdin(failure)
+            return
         if answer is None:
             return
         value, at_end = answer

@@ -87,6 +87,16 @@ def _how(option: Option) -> dict[str, Any]:
     return how
 
 
+#: What a verb does where nothing stands in its way: not worth a word.
+_USUAL = {"stopped": "shutdown_request", "killed": "SIGKILL"}
+
+
+def _how_ended(done: str, shown: str, how: str) -> str:
+    if how == "already_dead":
+        return f"already dead {shown}"
+    return f"{done} {shown}" + ("" if how == _USUAL[done] else f" ({how})")
+
+
 def end_all(
     method: str,
     done: str,
@@ -104,7 +114,7 @@ def end_all(
         ended.append(result)
         if not as_json:
             shown = short(result["runtime"]["id"])
-            click.echo(shown if quiet else f"{done} {shown}")
+            click.echo(shown if quiet else _how_ended(done, shown, result["how"]))
 
     code = for_each(runtimes, end)
     if as_json:

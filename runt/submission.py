@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runt import project
-from runt.failures import UsageFailure
+from runt.failures import UsageFailure, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def parameters(options: dict[str, object], *, detached: bool) -> dict[str, objec
         params["cell"] = _cell(str(options["cell"]))
     if not from_stdin and wants_stdin(code, options, detached=detached):
         params["stdin"] = read_stdin()
+        # Else sys.argv is the kernel's own, and fileinput would read the files that it names.
+        params.setdefault("argv", [])
     return params
 
 
@@ -82,11 +84,11 @@ def read_code(options: dict[str, object]) -> tuple[str, bool]:
     if file is not None and file != "-":
         try:
             with open(str(file), "rb") as source:
-                return _decode(source.read(), str(file)), False
+                return _code(source.read(), str(file)), False
         except OSError as error:
             raise UsageFailure(f"cannot read {file}: {error.strerror}") from None
     if code is None or code == "-":
-        return _decode(_read_to_end(), "stdin"), True
+        return _code(_read_to_end(), "stdin"), True
     try:
         str(code).encode()
     except UnicodeEncodeError:
@@ -115,8 +117,8 @@ def wants_stdin(code: str, options: dict[str, object], *, detached: bool) -> boo
 
 
 def read_stdin() -> str:
-    """Return all of stdin as text."""
-    return _read_to_end().decode("utf-8", "replace")
+    """Return all of stdin as text. Raises `UsageFailure`."""
+    return decode(_read_to_end(), "stdin")
 
 
 def _read_to_end() -> bytes:
@@ -129,11 +131,8 @@ def _read_to_end() -> bytes:
     return b"".join(chunks)
 
 
-def _decode(text: bytes, source: str) -> str:
-    try:
-        return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageFailure(f"{source} is not UTF-8 (byte {error.start})") from None
+def _code(text: bytes, source: str) -> str:
+    return decode(text, source).removeprefix("\ufeff")
 
 
 def _stdin_is_file() -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from runt.failures import decode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runt.writer import Writer
@@ -20,6 +22,7 @@ class Answers:
     def __init__(self, writer: Writer, *, use_stdin: bool) -> None:
         self._writer = writer
         self._buffer = b""
+        self._taken_bytes = 0
         self._ended = False
         self._echo_was: list[object] | None = None
         self._is_terminal = use_stdin and os.isatty(_STDIN)
@@ -49,7 +52,7 @@ class Answers:
     def read(self) -> tuple[str, bool] | None:
         """Return an answer and whether it is the end of file instead, or None if it is not whole.
 
-        Raises `OSError` where the terminal is gone.
+        Raises `OSError` where the terminal is gone, `UsageFailure` where a line is not UTF-8.
         """
         if b"\n" not in self._buffer and not self._ended:
             chunk = os.read(_STDIN, 65536)
@@ -63,7 +66,9 @@ class Answers:
             self._ended = False  # Ctrl-D ends one answer, not the terminal
         at_end = not newline and not line
         self.dismiss()
-        return line.removesuffix(b"\r").decode("utf-8", "replace"), at_end
+        begin = self._taken_bytes
+        self._taken_bytes += len(line) + len(newline)
+        return decode(line.removesuffix(b"\r"), "stdin", begin), at_end
 
     @property
     def has_buffered(self) -> bool:

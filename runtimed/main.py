@@ -91,5 +91,8 @@ def run(ready_fd: int | None) -> int:
 
 
 def _refuse(error: Exception, exit_code: int) -> int:
-    sys.stderr.write(f"runtimed: {error}\n")
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"  # less the number
+    sys.stderr.write(f"runtimed: {text}\n")
     return exit_code

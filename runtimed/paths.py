@@ -70,6 +70,12 @@ def private_dir(directory: str) -> str:
         os.mkdir(directory, 0o700)
     except FileExistsError:
         pass
+    check_private(directory)
+    return directory
+
+
+def check_private(directory: str) -> None:
+    """Raise `UnsafePath` unless it is a real directory, ours and closed to others."""
     found = os.lstat(directory)
     if not stat.S_ISDIR(found.st_mode):
         raise UnsafePath(f"{directory} is not a directory")
@@ -80,7 +86,6 @@ def private_dir(directory: str) -> str:
             f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700 "
             f"(chmod 700 {directory}, if it is yours)"
         )
-    return directory
 
 
 def state_dir() -> str:

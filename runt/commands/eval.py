@@ -7,7 +7,6 @@ import sys
 from runt import exits, session, submission
 from runt.failures import UsageFailure
 from runt.ids import new_id, short
-from runtimed.client.connect import CallFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,11 +32,8 @@ SIGTERM, SIGHUP and an expired --wait do. If the reader of its stdout goes away 
 
 Exits with 0; 1 if the code raised (not for sys.exit(0)), was cancelled or lost; 2 for wrong usage;
 3 not found; 4 conflict; 5 no daemon; 6 the kernel did not start; 7 denied; 8 the kernel died;
-124 --wait expired; 130 interrupted; 141 stdout closed.
+70 internal (stdout takes no more); 124 --wait expired; 130 interrupted; 141 stdout closed.
 """
-
-#: A throwaway runtime whose `runt` was killed stops by itself after so long without work.
-_THROWAWAY_IDLE_STOP_S = 86_400.0
 
 
 def evaluate(options: dict[str, Any]) -> int:
@@ -148,30 +144,20 @@ def _finish(id: str, live: Any, form: str | None, options: dict[str, Any], code:
 
 def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
     """Run in a runtime of its own, which is gone afterwards, however it ends."""
+    from runt import throwaway
+    from runt.live import Detached
+
     names = ("project", "cwd", "env", "kernel", "python", "name")
     start: dict[str, Any] = {name: params.pop(name) for name in names if name in params}
     start.setdefault("name", f"throwaway-{short(params['id'])}")
     try:
-        runtime = session.call("runtime.start", {**start, "idle_stop_s": _THROWAWAY_IDLE_STOP_S})
-    except KeyboardInterrupt:
-        _remove(start["name"])
-        raise
-    for notice in runtime.get("notices", ()):
-        sys.stderr.write(f"runt: {notice}\n")
+        runtime = throwaway.start(start)
+    except Detached as detached:
+        return detached.exit_code
     try:
         return _follow({**params, "runtime": runtime["id"]}, options)
     finally:
-        _remove(runtime["id"])
-
-
-def _remove(runtime: str) -> None:
-    """Kill and remove a runtime, if it is there."""
-    try:
-        session.call("runtime.kill", {"runtime": runtime})
-        session.call("runtime.remove", {"runtime": runtime})
-    except CallFailed as failure:
-        if failure.name != "RuntimeNotFound":
-            raise
+        throwaway.remove(runtime["id"])
 
 
 def __getattr__(name: str) -> click.Command:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from runt import jsonout, session
+from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option
 from runtimed.client.connect import CallFailed
@@ -46,8 +47,9 @@ def _interrupt(reference: str) -> Any:
     except CallFailed as failure:
         if failure.name != "RuntimeNotFound":
             raise
-        not_a_runtime = failure
     try:
         return session.call("execution.interrupt", {"execution": reference})
     except CallFailed as failure:
-        raise (not_a_runtime if failure.name == "ExecutionNotFound" else failure) from None
+        if failure.name != "ExecutionNotFound":
+            raise
+    raise NotFoundFailure(f"neither an execution nor a runtime is called {reference}")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from runt import jsonout, render, session
+from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import json_option, quiet_option
 from runtimed.client.connect import CallFailed
@@ -34,8 +35,9 @@ def find(id: str) -> tuple[str, dict[str, Any]]:
     except CallFailed as failure:
         if failure.name != "ExecutionNotFound":
             raise
-        not_an_execution = failure
     try:
         return "runtime", session.call("runtime.get", {"runtime": id})
     except CallFailed as failure:
-        raise (not_an_execution if failure.name == "RuntimeNotFound" else failure) from None
+        if failure.name != "RuntimeNotFound":
+            raise
+    raise NotFoundFailure(f"neither an execution nor a runtime is called {id}")

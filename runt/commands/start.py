@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,10 @@ from runt import jsonout, session
 from runt.ids import short
 from runt.options import json_option, quiet_option, start_options
 from runt.submission import start_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
 
 
 @click.command("start")
@@ -50,10 +54,18 @@ def command(
     say_started("started", session.call("runtime.start", params), quiet=quiet, as_json=as_json)
 
 
-def say_started(verb: str, runtime: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
-    """Print the runtime that was started, and its notices on stderr."""
+def say_started(
+    verb: str,
+    runtime: dict[str, Any],
+    *,
+    quiet: bool,
+    as_json: bool = False,
+    said: Collection[str] = (),
+) -> None:
+    """Print the runtime that was started, and on stderr those notices that were not ``said``."""
     for notice in runtime.get("notices", ()):
-        click.echo(f"runt: {notice}", err=True)
+        if notice not in said:
+            click.echo(f"runt: {notice}", err=True)
     if as_json:
         jsonout.print_document("runtime", runtime)
     else:

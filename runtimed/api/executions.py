@@ -19,7 +19,7 @@ from runtimed.api.errors import (
     RuntimeDead,
     StoreUnavailable,
 )
-from runtimed.api.runtimes import _FIND_ERRORS, _START_ERRORS
+from runtimed.api.runtimes import _FIND_ERRORS, _START_ERRORS, RuntimeName
 from runtimed.api.types import (
     Blob,
     CellRef,
@@ -56,7 +56,7 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
     python: Annotated[str | None, Meta(description="As in runtime.start.")] = None
     cwd: Annotated[str | None, Meta(description="As in runtime.start.")] = None
     env: Annotated[dict[str, str] | None, Meta(description="As in runtime.start.")] = None
-    name: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    name: RuntimeName | None = None
     id: Annotated[
         str | None,
         Meta(description="A ULID of the caller's. Submitted again, it is the same execution."),

@@ -40,6 +40,15 @@ RuntimeRefStr = Annotated[
         "where nothing is destroyed also a unique prefix of a short id or name.",
     ),
 ]
+RuntimeName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="A name for the runtime: no control characters.",
+    ),
+]
 _START_ERRORS = (
     KernelNotFound,
     EnvironmentNotFound,
@@ -91,7 +100,7 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
         None
     )
     python: Annotated[str | None, Meta(description="A Python environment or interpreter.")] = None
-    name: Annotated[str, Meta(description="A name for the runtime.", min_length=1)] | None = None
+    name: RuntimeName | None = None
     cwd: Annotated[str | None, Meta(description="Its working directory, absolute.")] = None
     env: Annotated[
         dict[str, str] | None,
@@ -149,7 +158,7 @@ class RuntimeRename(Call[Runtime], frozen=True, kw_only=True):
     """Give the runtime another name."""
 
     runtime: RuntimeRefStr
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: RuntimeName
 
 
 @api("runtime.remove", Effect.DESTROY, errors=(*_FIND_ERRORS, RuntimeAlive))

@@ -38,7 +38,8 @@ R = TypeVar("R")
 def connect(path: str | None = None, *, start: bool = True, client: str = "python") -> Client:
     """Connect to the daemon, starting it if there is none and ``start`` is true.
 
-    ``client`` names the kind of client in records. Raises `DaemonUnreachable` or `NotRuntimed`.
+    ``client`` names the kind of client in records. Raises `DaemonUnreachable`,
+    `NotRuntimed` or `Denied`.
     """
     path = path or socket_path()
     try:

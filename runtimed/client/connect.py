@@ -10,7 +10,7 @@ import os
 import stat
 from _socket import AF_UNIX, SOCK_STREAM, socket
 
-from runtimed.paths import SOCKET_PATH_BYTES, socket_path
+from runtimed.paths import UnsafePath, check_private, check_socket_path, socket_path
 
 
 class CallFailed(Exception):
@@ -47,29 +47,51 @@ def not_runtimed(path: str, detail: str) -> CallFailed:
     return CallFailed(NotRuntimed(socket=path, detail=detail).to_wire())
 
 
+def denied(detail: str) -> CallFailed:
+    """Return the failure of a place that is not safely ours."""
+    from runtimed.api.errors import Denied
+
+    return CallFailed(Denied(detail=detail).to_wire())
+
+
 def dial(path: str | None = None) -> socket:
     """Return a connected, blocking socket; the default path is `paths.socket_path`.
 
-    Raises `CallFailed`: ``DaemonUnreachable`` where nobody answers, ``NotRuntimed`` where the
-    socket is not ours: whoever owns it would get our code and environment.
+    Raises `CallFailed`: ``DaemonUnreachable`` where nobody answers, ``NotRuntimed`` where it is no
+    socket, ``Denied`` where it is not ours (whoever owns it would get our code and environment) or
+    no daemon of ours would open one there.
     """
     path = path or socket_path()
-    if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
-        raise unreachable(path, f"the path is over {SOCKET_PATH_BYTES} bytes (set RUNTIMED_SOCKET)")
     try:
+        check_socket_path(path)
         found = os.lstat(path)
-    except FileNotFoundError:
-        raise unreachable(path, "there is no such socket, so it does not run") from None
+    except UnsafePath as error:
+        raise denied(str(error)) from None
     except OSError as error:
-        raise unreachable(path, error.strerror or str(error)) from None
+        raise _nobody(path, error) from None
     if not stat.S_ISSOCK(found.st_mode):
         raise not_runtimed(path, "it is not a socket")
     if found.st_uid != os.geteuid():
-        raise not_runtimed(path, f"the socket belongs to uid {found.st_uid}, not to us")
+        raise denied(f"{path} belongs to uid {found.st_uid}, not to us")
     sock = socket(AF_UNIX, SOCK_STREAM)
     try:
         sock.connect(path)
     except OSError as error:
         sock.close()
-        raise unreachable(path, error.strerror or str(error)) from None
+        raise _nobody(path, error) from None
     return sock
+
+
+def _nobody(path: str, error: OSError) -> CallFailed:
+    """Return why nobody answers: where no daemon of ours would open a socket, that."""
+    if isinstance(error, PermissionError):
+        return denied(f"{path}: {error.strerror}")
+    try:
+        check_private(os.path.dirname(path))
+    except UnsafePath as unsafe:
+        return denied(str(unsafe))
+    except OSError:
+        pass  # The directory is yet to be made.
+    if isinstance(error, FileNotFoundError):
+        return unreachable(path, "there is no such socket, so it does not run")
+    return unreachable(path, error.strerror or str(error))

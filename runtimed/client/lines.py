@@ -64,7 +64,7 @@ class LineClient:
     def refused_hello(self, failure: CallFailed) -> CallFailed:
         """Hang up, and return what it means that a hello failed."""
         self.close()
-        if failure.name in ("DaemonUnreachable", "ShuttingDown"):
+        if failure.name in ("DaemonUnreachable", "NotRuntimed", "ShuttingDown"):
             return failure
         return not_runtimed(self._path, failure.message)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from runtimed.client.connect import CallFailed, dial, unreachable
+from runtimed.client.connect import CallFailed, denied, dial, unreachable
 from runtimed.environ import inheritable
-from runtimed.paths import State, UnsafePath, check_socket_path, private_dir, socket_path, state_dir
+from runtimed.paths import State, UnsafePath, private_dir, socket_path, state_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 COMMAND = (sys.executable, "-m", "runtimed")
 _LOG_TAIL_BYTES = 4096
+#: The daemon's exit status where a place is not safely ours; as in main.py.
+_EXIT_DENIED = 7
 
 
 def ensure_daemon(path: str | None = None) -> socket:
     """Return a socket connected to the daemon, which is started first where none answers.
 
     Raises `CallFailed`: ``DaemonUnreachable`` with the end of what it wrote if it does not come
-    up, ``NotRuntimed`` if the socket is not ours.
+    up, ``NotRuntimed`` if something else answers, ``Denied`` if a place is not safely ours.
     """
     path = path or socket_path()
     try:
@@ -30,11 +32,10 @@ def ensure_daemon(path: str | None = None) -> socket:
         if failure.name != "DaemonUnreachable":
             raise
     try:
-        check_socket_path(path)
         private_dir(os.path.dirname(path))
         return _start_locked(path)
     except UnsafePath as error:
-        raise unreachable(path, str(error)) from None
+        raise denied(str(error)) from None
     except OSError as error:
         raise unreachable(path, f"it cannot be started: {error}") from None
 
@@ -82,7 +83,8 @@ def _spawn(path: str) -> None:
         # End of file: it has ended, or closed its end, without being ready.
         if os.read(ready, 16) != b"ready\n":
             status = process.wait()
-            raise unreachable(path, _describe_failure(status, log, begin, state.daemon_log))
+            detail = _describe_failure(status, log, begin, state.daemon_log)
+            raise denied(detail) if status == _EXIT_DENIED else unreachable(path, detail)
         # It outlives us; nobody is to warn that it still runs.
         process.returncode = 0
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections import deque
 from typing import TYPE_CHECKING
 
 import zmq
@@ -37,6 +38,10 @@ _FAILED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+#: How long a question waits for what was printed before it.
+QUESTION_PATIENCE_S = 0.002
+#: Turns of iopub before a question, at the most: a thread may print without end.
+_TURNS_BEFORE_A_QUESTION = 100
 _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | _LOST | _FAILED
 _MONITOR_EVENT = struct.Struct("=hi")
 _monitor_number = itertools.count()
@@ -198,6 +203,7 @@ class SocketSet:
         self._lost: str | None = None
         self._grace: Timer | None = None
         self._is_closed = False
+        self._questions: deque[Frames] = deque()
 
     @property
     def channels(self) -> list[str]:
@@ -235,7 +241,8 @@ class SocketSet:
         self.endpoints.keep()
         for name in self._opening.names:
             channel = Channel(self._context, self._loop, name, self.endpoints, self._routing_id)
-            channel.on_change, channel.on_message = self._changed, self._on_message
+            channel.on_change = self._changed
+            channel.on_message = self._asked if name == "stdin" else self._on_message
             self._opening.channels[name] = channel
         for channel in list(self._opening.channels.values()):
             self._changed(channel)
@@ -270,6 +277,20 @@ class SocketSet:
         opening.done(None)
         for channel in opening.channels.values():
             channel.read()
+
+    def _asked(self, name: str, frames: Frames) -> None:
+        """Let what was printed before a question come first: it has a connection of its own."""
+        self._questions.append(frames)
+        self._loop.later(QUESTION_PATIENCE_S, self._deliver_questions)
+
+    def _deliver_questions(self) -> None:
+        iopub = self._channels.get("iopub")
+        if self._questions and iopub is not None:
+            for _ in range(_TURNS_BEFORE_A_QUESTION):
+                if not iopub.turn():
+                    break
+        while self._questions and not self._is_closed:
+            self._on_message("stdin", self._questions.popleft())
 
     def is_open(self, name: str) -> bool:
         """Say whether messages can be sent on this channel."""
@@ -315,6 +336,7 @@ class SocketSet:
             return False
         if any([channel.turn() for channel in self._channels.values()]):  # noqa: C419
             return True
+        self._deliver_questions()
         self.close()
         self._on_end(self._lost or "")
         return False
@@ -323,6 +345,7 @@ class SocketSet:
         """Deliver what the sockets hold, now, and close them."""
         while any([channel.turn() for channel in self._channels.values()]):  # noqa: C419
             pass
+        self._deliver_questions()
         self.close()
 
     def close(self, linger_ms: int = 0) -> None:

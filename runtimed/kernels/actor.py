@@ -87,7 +87,11 @@ class Actor:
         self.reader = JournalReader(parts.state.journal(row.id), row.journal_offset)
         self.exits = 0
         self.lifecycle = asyncio.Lock()
-        """Held by who starts or restarts the kernel."""
+        """Held by who starts or restarts the kernel; others wait, and `starts_wanted` says so."""
+        self.starts_wanted = 0
+        self.interrupted: tuple[str, float] | None = None
+        """The execution that was interrupted last, and when (monotonic seconds)."""
+        self.ended_pid: int | None = None
         self.process: psutil.Process | None = None
         self._bell = asyncio.Event()
         self._end: int | None = None
@@ -130,7 +134,9 @@ class Actor:
     def _is_over(self) -> bool:
         """Whether nothing is to come: what waits to be carried over still may."""
         state = self.state
-        return self.row.status == "dead" and not (state.is_starting or state.executions)
+        return self.row.status == "dead" and not (
+            state.is_starting or state.executions or self.starts_wanted
+        )
 
     async def catch_up(self) -> None:
         """Take in all that the journal has."""
@@ -138,11 +144,13 @@ class Actor:
             try:
                 records = self.reader.read()
             except (CorruptRecord, OSError) as error:
-                if await self._skip_damage(error):
+                if await self._skip_damage(str(error)):
                     continue
                 return
             if not records:
-                return
+                if self._end is None or not await self._skip_damage("a part of it is gone"):
+                    return
+                continue
             passing(Step.RECORDS_READ)
             # First all that waits, then all that changes: between taking a record in and its
             # commit nobody else gets a turn.
@@ -151,15 +159,16 @@ class Actor:
             effects: list[Effect] = []
             for each in prepared:
                 effects += self.intake.take(each, batch)
-            self.row.journal_offset = batch.offsets[self.row.id] = records[-1].end
+            end = batch.offsets[self.row.id] = records[-1].end
             del records, prepared
             await self._commit_at_last(batch)
-            self.reader.offset = self.row.journal_offset
+            # Not before: others save this row too, and what was not taken in is not to be dropped.
+            self.reader.offset = self.row.journal_offset = end
             self.act(effects)
             if self.reader.offset != self._end:
                 await asyncio.sleep(0)  # what takes long takes turns with everybody else
 
-    async def _skip_damage(self, error: Exception) -> bool:
+    async def _skip_damage(self, error: str) -> bool:
         """Go on behind a part of the journal that cannot be read, with a gap on the record.
 
         Where the next record begins is known at the beginning of a segment only; the keeper is
@@ -174,8 +183,9 @@ class Actor:
             return False
         batch = Batch(now_ms())
         self.intake.gap({"reason": "journal_damaged"}, batch.now_ms, batch)
-        self.row.journal_offset = batch.offsets[self.row.id] = following
+        batch.offsets[self.row.id] = following
         await self._commit_at_last(batch)
+        self.row.journal_offset = following
         self.reader.seek(following)
         return True
 
@@ -210,8 +220,9 @@ class Actor:
                     self._answered(content)
                 case Disconnected():
                     asyncio.get_running_loop().call_later(RECONNECT_S, self._reconnect)
-                case Exited():
+                case Exited(_, pid):
                     self.exits += 1
+                    self.ended_pid = pid
                 case Finished(row):
                     self.queue.finished(row)
                 case Unsettled(row):
@@ -245,9 +256,8 @@ class Actor:
     def _connected(self, same_process: bool) -> None:
         if not self.state.has_answered:
             self.messenger.ask_kernel_info()
-        if same_process and (row := self.state.in_flight) is not None:
-            self.messenger.send_barrier(row)
-            self.queue.feed(row)
+        if same_process:
+            self._check_running()
 
     def _answered(self, content: dict[str, Any]) -> None:
         """Take a kernel_info_reply; once it is heard on iopub too, the runtime is alive."""
@@ -305,15 +315,24 @@ class Actor:
             # Otherwise the journal has told something newer than the keeper's word.
             self.row.incarnation = info["incarnation"]
             state.is_connected = bool(info.get("connected"))
+        if self.reader.offset < info["end"]:
+            self.ring(info["end"])  # there should have been more to read
         if self.row.status in ("alive", "unresponsive"):
             state.has_answered = state.is_heard = True
         if not state.is_connected:
             return
         if not state.has_answered:
             self.messenger.ask_kernel_info()
-        if (row := state.in_flight) is not None:
+        self._check_running()
+
+    def _check_running(self) -> None:
+        """Find out what became of executions whose end may have been missed."""
+        if (row := self.state.in_flight) is not None:
             self.messenger.send_barrier(row)
             self.queue.feed(row)
+        if self.state.foreign:
+            self.state.doubtful = set(self.state.foreign)
+            self.messenger.send_foreign_barrier()
 
     def close(self) -> None:
         """Let go of the journal's file."""

@@ -28,6 +28,7 @@ class Exited:
     """The process ended."""
 
     exit: dict[str, Any]
+    pid: int | None = None
 
 
 @dataclass(slots=True, frozen=True)

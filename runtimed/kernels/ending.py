@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from typing import TYPE_CHECKING, Literal
 
 from runtimed.api.errors import CannotInterrupt, KeeperUnavailable, StoreUnavailable
@@ -14,7 +15,7 @@ from runtimed.model.execution import Stimulus
 from runtimed.model.ids import message_id
 from runtimed.model.times import rfc3339
 from runtimed.recorder import Batch
-from runtimed.wire.link import Op
+from runtimed.wire.link import Op, Refusal
 
 if TYPE_CHECKING:
     from runtimed.kernels.actor import Actor
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds for a dispatched execution to be seen to begin, before it is interrupted all the same.
 BEGIN_S = 1.0
+#: Seconds within which one interrupt of an execution serves all who ask for it.
+INTERRUPT_S = 0.5
 #: Seconds for a process to be gone after SIGKILL.
 KILL_S = 10.0
 
@@ -31,6 +34,8 @@ async def stop(actor: Actor, grace_s: float) -> str:
 
     Raises `KeeperUnavailable`.
     """
+    if actor.row.status == "starting" and not actor.state.is_restarting:
+        return await kill(actor)  # there is nobody to be gentle with
     exits = actor.exits
     actor.state.is_stopping = not actor.state.is_restarting
     if actor.state.is_connected:
@@ -40,10 +45,12 @@ async def stop(actor: Actor, grace_s: float) -> str:
                 "control", "shutdown_request", content, msg_id=f"shutdown.{now_ms()}"
             )
             if await _ends(actor, exits, grace_s):
+                await _settles(actor)
                 return "shutdown_request"
     for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, KILL_S)):
         await _signal(actor, number)
         if await _ends(actor, exits, seconds):
+            await _settles(actor)
             return number.name
     raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")
 
@@ -55,14 +62,23 @@ async def kill(actor: Actor) -> str:
     await _signal(actor, signal.SIGKILL)
     if not await _ends(actor, exits, KILL_S):
         raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")
+    await _settles(actor)
     return "SIGKILL"
+
+
+async def _settles(actor: Actor) -> None:
+    """Wait until a start that this has ended has given up: then the runtime is dead."""
+    if not actor.state.is_restarting:
+        await actor.until(lambda: actor.row.status == "dead")
 
 
 async def _signal(actor: Actor, number: signal.Signals) -> None:
     try:
         await actor.messenger.request(Op.SIGNAL, signum=int(number), tree=True)
     except Refused as refusal:
-        raise KeeperUnavailable(detail=str(refusal)) from refusal
+        if refusal.code != Refusal.UNKNOWN_RUNTIME or actor.row.status != "starting":
+            raise KeeperUnavailable(detail=str(refusal)) from refusal
+        # It has no process yet; its start sees that it is not wanted any more.
 
 
 async def _ends(actor: Actor, exits: int, seconds: float) -> bool:
@@ -85,14 +101,33 @@ async def interrupt(
         if actor.queue.cancel(row, "it was cancelled"):
             return "cancelled"
         await _begins(actor, row)
+        if _was_just_interrupted(actor, row):
+            return _how(actor)
         _note_interrupt(actor, row)
-        how = await _deliver(actor, row)
-        if how is not None:
-            return how
-        # Sent, and not begun yet: the interrupt is for this execution and for no other.
         before = row.progress
-        await actor.until(lambda: row.progress != before)  # noqa: B023
+        if await _deliver(actor, row):
+            return _how(actor)
+        # Sent, and not begun yet: the interrupt is for this execution and for no other.
+        try:
+            async with asyncio.timeout(KILL_S):
+                await actor.until(lambda: row.progress != before)  # noqa: B023
+        except TimeoutError:
+            reason = "it was sent to the kernel, and not seen to begin"
+            raise CannotInterrupt(runtime=actor.row.name, reason=reason) from None
     return "none"
+
+
+def _how(actor: Actor) -> Literal["signal", "message"]:
+    return "message" if actor.row.launch.get("interrupt_mode") == "message" else "signal"
+
+
+def _was_just_interrupted(actor: Actor, row: ExecutionRow) -> bool:
+    """Whether an interrupt for it is under way: another could hit the kernel's own machinery."""
+    last, now = actor.interrupted, time.monotonic()
+    if last is not None and last[0] == row.id and now - last[1] < INTERRUPT_S:
+        return True
+    actor.interrupted = (row.id, now)
+    return False
 
 
 async def _begins(actor: Actor, row: ExecutionRow) -> None:
@@ -108,8 +143,9 @@ async def _begins(actor: Actor, row: ExecutionRow) -> None:
         pass
 
 
-async def _deliver(actor: Actor, row: ExecutionRow) -> Literal["signal", "message"] | None:
-    by_message = actor.row.launch.get("interrupt_mode") == "message"
+async def _deliver(actor: Actor, row: ExecutionRow) -> bool:
+    """Have the keeper deliver it, and say whether it was: only if this execution is running."""
+    by_message = _how(actor) == "message"
     frames = []
     if by_message:
         msg_id = f"interrupt.{now_ms()}"
@@ -127,9 +163,10 @@ async def _deliver(actor: Actor, row: ExecutionRow) -> Literal["signal", "messag
     except Refused as refusal:
         raise CannotInterrupt(runtime=actor.row.name, reason=str(refusal)) from refusal
     if answer.get("delivered"):
-        return "message" if by_message else "signal"
+        return True
+    actor.interrupted = None
     if answer.get("reason") == "not_running":
-        return None
+        return False
     raise CannotInterrupt(runtime=actor.row.name, reason=str(answer.get("reason")))
 
 

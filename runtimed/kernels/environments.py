@@ -120,21 +120,32 @@ def pick(wish: Wish, specs: Mapping[str, Spec]) -> Pick:
             return found
         raise EnvironmentNotFound(path=wish.python)
     if wish.kernel is not None:
-        if spec := specs.get(wish.kernel.lower()):
+        spec = specs.get(wish.kernel.lower())
+        if spec is not None and spec.own and (nearest := _nearest(wish)):
+            # "python3", where only runtimed's own has that name, is the Python that is at hand.
+            return nearest
+        if spec is not None:
             return Pick(spec=spec)
         if found := _python_named(wish.kernel, wish, may_be_program=False):
             return found
         if os.sep in wish.kernel:
             raise EnvironmentNotFound(path=wish.kernel)
         raise KernelNotFound(kernel=wish.kernel)
+    if nearest := _nearest(wish):
+        return nearest
+    if spec := specs.get(NATIVE_KERNEL):
+        return Pick(spec=spec)
+    raise KernelNotFound(kernel=NATIVE_KERNEL)
+
+
+def _nearest(wish: Wish) -> Pick | None:
+    """Return the caller's active environment, else the project's ``.venv``, if there is one."""
     if active := pythons.active_environment(wish.env):
         directory, variable = active
         return _environment(directory, because=f"{variable} names it")
     if venv := pythons.project_environment(wish.project):
         return _environment(venv, because="it is the project's")
-    if spec := specs.get(NATIVE_KERNEL):
-        return Pick(spec=spec)
-    raise KernelNotFound(kernel=NATIVE_KERNEL)
+    return None
 
 
 def _python_named(name: str, wish: Wish, *, may_be_program: bool) -> Pick | None:

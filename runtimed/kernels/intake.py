@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from runtimed.store.executions import ExecutionRow
 
 BARRIER = "barrier."
+FOREIGN_BARRIER = "barrier.foreign"
 FAILED = frozenset(("error", "interrupted", "kernel_died", "lost"))
 
 
@@ -118,7 +119,7 @@ class Intake:
                 self.gap(meta, at_ms, batch)
             case Event.EXITED:
                 exit_ = {name: meta.get(name) for name in ("code", "signal", "reason")}
-                return self.end_process(exit_, at_ms, batch)
+                return self.end_process(exit_, at_ms, batch, pid=meta.get("pid"))
         return []
 
     def gap(self, meta: dict[str, Any], at_ms: int, batch: Batch) -> None:
@@ -149,6 +150,9 @@ class Intake:
             if ours is not None:
                 batch.event("output", self._state.row.id, ours[0], op, at_ms)
         row = self._ours(parent)
+        if ours and row is not None and prepared.operations and row.status == "queued":
+            # It prints, so it runs: what said so was missed.
+            self._start(row, Stimulus.EXECUTING, None, at_ms, batch)
         match message.msg_type:
             case "status" if message.content.get("execution_state") == "idle":
                 self._state.foreign.discard(parent)
@@ -240,7 +244,10 @@ class Intake:
         self._passed.add(f"{part} {parent}")
         if not {f"reply {parent}", f"idle {parent}"} <= self._passed:
             return []
-        self._passed.clear()
+        self._passed -= {f"reply {parent}", f"idle {parent}"}
+        if parent == FOREIGN_BARRIER:
+            self._state.foreign -= self._state.doubtful
+            return []
         row = self._ours(parent.removeprefix(BARRIER))
         if row is None:
             return []
@@ -306,7 +313,13 @@ class Intake:
         return effects
 
     def end_process(
-        self, exit_: dict[str, Any], at_ms: int, batch: Batch, *, reason: str | None = None
+        self,
+        exit_: dict[str, Any],
+        at_ms: int,
+        batch: Batch,
+        *,
+        reason: str | None = None,
+        pid: int | None = None,
     ) -> list[Effect]:
         """Settle what a process leaves behind; unless it starts anew, so ends the runtime."""
         state, row = self._state, self._state.row
@@ -314,7 +327,7 @@ class Intake:
         state.foreign.clear()
         state.posted = None
         row.exit = exit_
-        effects: list[Effect] = [Exited(exit_)]
+        effects: list[Effect] = [Exited(exit_, pid)]
         if not state.is_starting:
             if reason is None:
                 reason = "the kernel was restarted" if state.is_restarting else describe_exit(exit_)

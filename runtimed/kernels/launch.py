@@ -5,6 +5,7 @@ https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -120,12 +121,10 @@ def read_connection_file(path: str) -> dict[str, Any]:
     return info
 
 
-def known_address(path: str) -> dict[str, Any] | None:
-    """Return a connection file's content, None where it is missing or damaged."""
-    try:
-        return read_connection_file(path)
-    except (OSError, ValueError):
-        return None
+def remove_connection_file(path: str) -> None:
+    """Remove the connection file of a kernel that has ended: it would look like a stale one."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def remove_ipc_sockets(info: Mapping[str, Any]) -> None:

@@ -7,9 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import KeeperUnavailable
-from runtimed.kernels import launch
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.intake import barrier_id
+from runtimed.kernels.intake import FOREIGN_BARRIER, barrier_id
 from runtimed.kernels.messages import Signer
 from runtimed.model.times import rfc3339
 from runtimed.wire.link import Op
@@ -40,20 +39,16 @@ class Messenger:
 
     @property
     def signer(self) -> Signer:
-        """What signs for this kernel; its key is in the connection file."""
+        """What signs for this kernel: its key was stored with how it was launched."""
         if self._signer is None:
-            try:
-                info = launch.read_connection_file(self.row.connection_file)
-            except (OSError, ValueError) as error:
-                log.error("%s: %s", self.row.id, error)
-                info = {}
+            info = self.row.launch.get("connection") or {}
             key = str(info.get("key", "")).encode()
             scheme = str(info.get("signature_scheme", "hmac-sha256"))
             self._signer = Signer(key, scheme, self.session)
         return self._signer
 
     def new_key(self) -> None:
-        """Read the connection file again: it was written anew."""
+        """Take the key anew: the kernel has got another one."""
         self._signer = None
 
     def post(
@@ -112,6 +107,10 @@ class Messenger:
                 launched=row.origin == "launched",
                 channels=["shell", "control", "stdin", "iopub"],
             )
+
+    def send_foreign_barrier(self) -> None:
+        """Send a request behind other clients' executions: see `send_barrier`."""
+        self.try_post("shell", "kernel_info_request", {}, msg_id=FOREIGN_BARRIER)
 
     def send_barrier(self, row: ExecutionRow) -> None:
         """Send a request behind the execution: its answer proves that the shell is past it."""

@@ -73,7 +73,7 @@ def active_environment(env: Mapping[str, str]) -> tuple[str, str] | None:
     if virtual_env := env.get("VIRTUAL_ENV"):
         active["VIRTUAL_ENV"] = virtual_env
     conda_prefix = env.get("CONDA_PREFIX")
-    if conda_prefix and env.get("CONDA_DEFAULT_ENV", "base") not in ("base", "root"):
+    if conda_prefix and env.get("CONDA_DEFAULT_ENV") not in ("base", "root"):
         active["CONDA_PREFIX"] = conda_prefix
     path = env.get("PATH", "").split(os.pathsep)
 

@@ -156,8 +156,10 @@ class Queue:
         """Answer an input request, once. Raises `NotWaitingForInput` or `KeeperUnavailable`."""
         number = row.progress.inputs
         send_id = _input_id(row)
+        if row.input is None:
+            send_id += ".unasked"
         if (
-            row.input is None
+            not _may_ask(row)
             or row.id not in self._state.executions
             or send_id in self._answering  # somebody else was first
         ):
@@ -170,7 +172,7 @@ class Queue:
                 {"status": "ok", "value": value},
                 msg_id=send_id,
                 send_id=send_id,
-                secret=row.input["password"],
+                secret=row.input is None or row.input["password"],
             )
             await self._actor.until(
                 lambda: row.progress.inputs != number or row.status != "waiting_input"
@@ -200,6 +202,12 @@ class Queue:
             send_id=send_id,
             secret=row.input["password"],
         )
+
+
+def _may_ask(row: ExecutionRow) -> bool:
+    """Whether it asks, or may have asked while no keeper was there to hear it."""
+    missed = row.status == "running" and (row.gap or {}).get("reason") == "keeper_down"
+    return row.input is not None or missed
 
 
 def _input_id(row: ExecutionRow) -> str:

@@ -102,12 +102,20 @@ class Starter:
         supervisor = self._supervisor
         await supervisor.keeper()
         actor = supervisor.enter(row)
+        actor.starts_wanted += 1
 
         async def restart() -> Actor:
+            try:
+                return await restart_alone()
+            finally:
+                actor.starts_wanted -= 1
+                actor.ring()
+
+        async def restart_alone() -> Actor:
             async with actor.lifecycle:
                 await _end(actor)
                 row.status, row.ended_ms = "starting", None
-                address = launch.known_address(row.connection_file)
+                address = row.launch.get("connection")
                 try:
                     await Starting(actor, choice, None, address).run(START_TIMEOUT_S)
                 except NoEnvironment:

@@ -162,6 +162,7 @@ class Starting:
         actor, row = self._actor, self._actor.row
         launch.write_connection_file(row.connection_file, address)
         actor.messenger.new_key()
+        row.launch["connection"] = address  # the file may be gone when it is needed again
         row.transport, row.ip = address["transport"], address["ip"]
         row.private = row.transport == "ipc" or "curve_publickey" in address
         if not row.private:
@@ -169,21 +170,30 @@ class Starting:
         elif READABLE in row.notices:
             row.notices.remove(READABLE)
         actor.save()
-        exits = actor.exits
-        await spawn(actor, self._choice.argv, self._env)
+        if self._is_unwanted():
+            raise _Failed("it was stopped before it was started", is_final=True)
+        pid = await spawn(actor, self._choice.argv, self._env)
+        # An exit of the process before, which the journal may yet have to tell, is not its own.
         try:
             async with asyncio.timeout(timeout_s):
-                await actor.until(lambda: row.status == "alive" or actor.exits != exits)
+                await actor.until(
+                    lambda: row.status == "alive" or actor.ended_pid == pid or self._is_unwanted()
+                )
         except TimeoutError:
-            await kill(actor)
+            await kill(actor, pid)
             raise _Failed(f"it did not answer within {timeout_s:g} s") from None
-        if actor.state.is_stopping:
+        if self._is_unwanted():
+            await kill(actor, pid)
             raise _Failed("it was stopped before it answered", is_final=True)
         if row.status != "alive":
             reason = describe_exit(row.exit or {})
             if row.transport == "tcp" and "in use" in self._stderr():
                 raise _PortTaken(reason)
             raise _Failed(f"{reason} before it answered")
+
+    def _is_unwanted(self) -> bool:
+        """Whether somebody stopped or killed it meanwhile."""
+        return self._actor.state.is_stopping
 
     def _notice(self, text: str) -> None:
         if text not in self._actor.row.notices:
@@ -217,8 +227,11 @@ class _PortTaken(_Failed):
     """Another process was quicker to bind one of the ports."""
 
 
-async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) -> None:
-    """Have the keeper start the kernel's process. Raises `_Failed` or `KeeperUnavailable`."""
+async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) -> int:
+    """Have the keeper start the kernel's process, and return its pid.
+
+    Raises `_Failed`, `NoEnvironment` or `KeeperUnavailable`.
+    """
     row = actor.row
     stdout = launch.stdout_path(actor.parts.state, row.id)
     stderr = launch.stderr_path(actor.parts.state, row.id)
@@ -229,7 +242,7 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
     launch.remove_ipc_sockets(info)
     filled = [part.replace("{connection_file}", row.connection_file) for part in argv]
     try:
-        await actor.messenger.request(
+        answer = await actor.messenger.request(
             Op.SPAWN,
             argv=filled,
             cwd=row.cwd,
@@ -241,20 +254,30 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
         )
     except Refused as refusal:
         if refusal.code == Refusal.SPAWN_FAILED:
-            raise _Failed(str(refusal), is_missing=True) from refusal
+            is_missing = "ENOENT" in str(refusal)
+            raise _Failed(str(refusal), is_final=True, is_missing=is_missing) from refusal
         if refusal.code == Refusal.NO_ENVIRONMENT:
             raise NoEnvironment from refusal
         raise _Failed(str(refusal)) from refusal
+    return int(answer["pid"])
 
 
 class NoEnvironment(Exception):
     """Nobody remembers the environment that the kernel was started with."""
 
 
-async def kill(actor: Actor) -> None:
-    """Kill the process tree and wait until it is gone."""
-    exits = actor.exits
-    answer = await actor.messenger.request(Op.SIGNAL, signum=9, tree=True)
-    if answer.get("delivered"):
+async def kill(actor: Actor, pid: int) -> None:
+    """Kill the process tree of a start that failed, and wait until it is gone.
+
+    Raises `KernelDidNotStart` if it is not.
+    """
+    if actor.ended_pid == pid:
+        return
+    with contextlib.suppress(Refused):
+        await actor.messenger.request(Op.SIGNAL, signum=9, tree=True)
+    try:
         async with asyncio.timeout(_KILL_S):
-            await actor.until(lambda: actor.exits != exits)
+            await actor.until(lambda: actor.ended_pid == pid)
+    except TimeoutError:
+        detail = f"its process {pid} could not be ended"
+        raise KernelDidNotStart(kernel=actor.row.kernel_name, detail=detail, stderr="") from None

@@ -15,7 +15,8 @@ class RuntimeState:
     """Owned by the runtime's actor; changed only by the actor and its intake.
 
     ``executions`` are those that are not final, oldest first. ``foreign`` holds the msg_ids of
-    other clients' executions that run now. ``has_answered`` is set by the first
+    other clients' executions that run now,
+    ``doubtful`` those of them whose end may have been missed. ``has_answered`` is set by the first
     kernel_info_reply of this process, ``is_heard`` by the first message on iopub.
     ``connection_told_at`` is the journal's offset of what said so last.
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
@@ -27,6 +28,7 @@ class RuntimeState:
     row: RuntimeRow
     executions: dict[str, ExecutionRow] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
     is_connected: bool = False
     connection_told_at: int = -1
     has_answered: bool = False

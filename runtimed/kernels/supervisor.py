@@ -11,6 +11,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import Internal, KeeperUnavailable, ShuttingDown
+from runtimed.kernels import launch
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.journal import JournalReader
@@ -99,6 +100,7 @@ class Supervisor:
         else:
             actor.close()
             del self.actors[actor.row.id]
+            launch.remove_connection_file(actor.row.connection_file)
 
     async def _keep_link(self) -> None:
         while True:
@@ -197,9 +199,15 @@ class Supervisor:
         """
         link = await self.keeper()
         self._is_ending = True
-        with contextlib.suppress(KeeperUnavailable):  # it may be quicker to end than to answer
-            await link.request(Op.STOP, kernels=True)
-        await link.lost.wait()
+        try:
+            async with asyncio.timeout(END_S):
+                with contextlib.suppress(KeeperUnavailable):  # it may end before it answers
+                    await link.request(Op.STOP, kernels=True)
+                await link.lost.wait()
+        except TimeoutError:
+            raise KeeperUnavailable(
+                detail=f"it does not end; its pid is {self.keeper_pid}"
+            ) from None
         actors = list(self.actors.values())
         for actor in actors:
             actor.resume(None)
@@ -209,13 +217,22 @@ class Supervisor:
                     await actor.until(lambda: actor.row.status == "dead")  # noqa: B023
 
     def remove(self, row: RuntimeRow) -> None:
-        """Take a dead runtime off the lists."""
-        row.removed_ms = now_ms()
-        batch = Batch(row.removed_ms)
+        """Take a dead runtime off the lists; what waited to be carried over is cancelled."""
+        actor = self.actors.get(row.id)
+        if actor is not None:
+            for execution in list(actor.state.executions.values()):
+                actor.queue.cancel(execution, "its runtime was removed")
+        batch = Batch(now_ms())
+        row.removed_ms = batch.now_ms
         batch.runtimes[row.id] = row
         batch.event("runtime", row.id, None, {"removed": True})
-        self.parts.recorder.commit(batch)
+        try:
+            self.parts.recorder.commit(batch)
+        except BaseException:
+            row.removed_ms = None
+            raise
         del self.rows[row.id]
+        launch.remove_connection_file(row.connection_file)
         if self.link is not None:
             self.link.request(Op.FORGET, runtime=row.id)
             shutil.rmtree(self.parts.state.journal(row.id), ignore_errors=True)

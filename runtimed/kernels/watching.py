@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
-from runtimed.kernels import ending
+from runtimed.kernels import ending, launch
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.link import Refused
 from runtimed.wire.link import Op
@@ -43,6 +45,7 @@ async def look(actor: Actor) -> None:
         if is_silent or actor.row.status == "unresponsive":
             await probe(actor)
         measure(actor)
+        restore_connection_file(actor)
     except (KeeperUnavailable, StoreUnavailable, Refused) as error:
         log.info("%s: %s", actor.row.id, error)
 
@@ -94,6 +97,14 @@ def measure(actor: Actor) -> None:
             actor.state.cpu_percent = process.cpu_percent()
     except psutil.Error:
         actor.state.rss_bytes = actor.state.cpu_percent = None
+
+
+def restore_connection_file(actor: Actor) -> None:
+    """Write the connection file again if somebody removed it: other clients find us by it."""
+    info = actor.row.launch.get("connection")
+    if info and actor.row.origin == "launched" and not os.path.exists(actor.row.connection_file):
+        with contextlib.suppress(OSError):
+            launch.write_connection_file(actor.row.connection_file, info)
 
 
 async def checkpoint(supervisor: Supervisor) -> None:

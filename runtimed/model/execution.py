@@ -147,9 +147,12 @@ def _outcome(progress: Progress) -> str:
         failed = progress.error_shown or progress.interrupted
     if not failed:
         return "done"
-    if progress.interrupted or progress.ename == "KeyboardInterrupt":
+    ename = (progress.ename or "").lower()
+    # KeyboardInterrupt, InterruptException, …; an error with another name is the code's own, but
+    # not every kernel names what an interrupt does.
+    if ename == "keyboardinterrupt" or (progress.interrupted and "interrupt" in ename):
         return "interrupted"
-    return "error"
+    return "interrupted" if progress.interrupted and not ename else "error"
 
 
 def _passed(progress: Progress, reason: str | None) -> Progress:

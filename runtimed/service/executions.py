@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 from ulid import ULID
@@ -25,15 +24,15 @@ from runtimed.api.executions import (
     ExecutionWait,
 )
 from runtimed.api.types import Execution, Interrupted, Nothing
-from runtimed.kernels import ending, launch
+from runtimed.kernels import ending
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.environments import Wish
 from runtimed.kernels.queue import EOF
 from runtimed.model.ids import is_ulid
 from runtimed.service.binding import Caller, serves
 from runtimed.service.references import find_execution, find_runtime
 from runtimed.service.runtimes import living
 from runtimed.service.views import execution_view, whole_execution_view
+from runtimed.service.wishes import wish_of
 from runtimed.store import executions
 from runtimed.store.executions import ExecutionRow
 
@@ -105,15 +104,7 @@ async def _actor_for(context: Context, call: _Submission) -> Actor:
         return living(context, find_runtime(context, call.runtime))
     if call.project is None:
         raise InvalidParams(detail="it must name a runtime or a project")
-    if not os.path.isabs(call.project):
-        raise InvalidParams(detail="project must be an absolute path - at `$.project`")
-    wish = Wish(
-        kernel=call.kernel,
-        python=call.python,
-        env=call.env or launch.own_environment(),
-        project=call.project,
-        cwd=call.cwd or call.project,
-    )
+    wish = wish_of(call)
     supervisor = context.supervisor
     return await context.starter.of_project(
         wish, name=call.name, idle_stop_s=supervisor.parts.config.implicit_idle_stop_s

@@ -22,7 +22,6 @@ from runtimed.api.runtimes import (
 from runtimed.api.types import Ended, Environment, Interrupted, LogPage, Nothing, Runtime
 from runtimed.kernels import ending, launch
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.environments import Wish
 from runtimed.kernels.intake import describe_exit
 from runtimed.kernels.listing import list_environments
 from runtimed.model.ids import short
@@ -30,6 +29,7 @@ from runtimed.recorder import Batch
 from runtimed.service.binding import serves
 from runtimed.service.references import find_runtime
 from runtimed.service.views import runtime_view
+from runtimed.service.wishes import wish_of
 
 if TYPE_CHECKING:
     from runtimed.kernels.actor import Actor
@@ -60,15 +60,8 @@ async def runtime_get(context: Context, call: RuntimeGet) -> Runtime:
 
 @serves(RuntimeStart)
 async def runtime_start(context: Context, call: RuntimeStart) -> Runtime:
-    wish = Wish(
-        kernel=call.kernel,
-        python=call.python,
-        env=call.env or launch.own_environment(),
-        project=call.project,
-        cwd=call.cwd,
-    )
     actor = await context.starter.start(
-        wish, name=call.name, idle_stop_s=call.idle_stop_s, timeout_s=call.start_timeout_s
+        wish_of(call), name=call.name, idle_stop_s=call.idle_stop_s, timeout_s=call.start_timeout_s
     )
     return runtime_view(context, actor.row)
 

@@ -78,10 +78,12 @@ _COLUMNS = (
     "removed_ms",
 )
 _LIST = ", ".join(_COLUMNS)
+#: Not written by who saves a runtime: the offset goes with what was taken in, see `save_offset`.
+_KEPT = ("id", "journal_offset")
 _SAVE = (
     f"INSERT INTO runtime ({_LIST}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
     "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "id")
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEPT)
 )
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -138,9 +140,9 @@ def get(db: apsw.Connection, runtime_id: str) -> RuntimeRow | None:
 def unfinished(db: apsw.Connection) -> list[RuntimeRow]:
     """Return the runtimes that were not seen to end, or whose executions were not."""
     sql = (
-        f"SELECT {_LIST} FROM runtime WHERE status <> 'dead' OR id IN "  # noqa: S608
-        "(SELECT runtime_id FROM execution WHERE status IN ('queued', 'running', 'waiting_input')) "
-        "ORDER BY id"
+        f"SELECT {_LIST} FROM runtime WHERE removed_ms IS NULL AND (status <> 'dead' OR id IN "  # noqa: S608
+        "(SELECT runtime_id FROM execution "
+        "WHERE status IN ('queued', 'running', 'waiting_input'))) ORDER BY id"
     )
     return _rows(db.execute(sql))
 

@@ -123,7 +123,7 @@ def test_a_socket_of_another_user_is_not_talked_to(socket_path: Path) -> None:
         os.chown(socket_path, NOBODY, NOBODY)
         with pytest.raises(CallFailed, match=f"uid {NOBODY}") as caught:
             dial()
-    assert caught.value.name == "NotRuntimed"
+    assert (caught.value.name, caught.value.exit_code) == ("Denied", 7)
 
 
 @contextmanager

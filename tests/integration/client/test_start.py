@@ -107,8 +107,9 @@ def test_one_that_ends_without_a_word(fake_daemon: Path, monkeypatch: pytest.Mon
 
 def test_an_unsafe_directory_starts_nothing(fake_daemon: Path, socket_path: Path) -> None:
     socket_path.parent.chmod(0o755)
-    with pytest.raises(CallFailed, match="must be 0700"):
+    with pytest.raises(CallFailed, match="must be 0700") as caught:
         start.ensure_daemon()
+    assert (caught.value.name, caught.value.exit_code) == ("Denied", 7)
     assert starts_in(fake_daemon) == []
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +101,10 @@ def test_verbs_take_several_and_go_on_after_a_failure(daemon: Daemon, runt: Runt
     assert done.stderr == "runt: No runtime is called nobody; `runt ps` lists them.\n"
     removed = runt("rm", "one", "two", "--json")
     assert json.loads(removed.stdout) == {"schema": 1, "removed": ["one", "two"]}
+    again = runt("start", "python3", "--name", "x y", "-q").stdout.strip()
+    assert runt("kill", "x y").stdout == f"killed {again}\n"
+    assert runt("kill", "x y").stdout == f"already dead {again}\n"
+    assert runt("rm", "x y").stdout == f"removed {again}\n"
     assert len(runt("ps", "--all").stdout.splitlines()) == 1
 
 
@@ -194,6 +202,22 @@ def test_data_is_piped_into_the_code(daemon: Daemon, state: State) -> None:
     assert "EOFError" in shell(state, "runt eval 'input()' </dev/null").stderr
 
 
+def test_fileinput_reads_what_is_piped(daemon: Daemon, runt: Runt, state: State) -> None:
+    (state.project / "data").write_text("3\n4\n")
+    code = "import fileinput; [line.strip() for line in fileinput.input()]"
+    assert shell(state, f"cat data | runt eval '{code}'").stdout == "['3', '4']\n"
+    assert shell(state, f"runt eval '{code}' -- data </dev/null").stdout == "['3', '4']\n"
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.stdin.read()", "input(); input()"])
+def test_data_that_is_not_utf8_is_refused(daemon: Daemon, state: State, code: str) -> None:
+    done = shell(state, f"printf 'a\\n\\377\\n' | runt eval '{code}'")
+    assert (done.returncode, done.stdout) == (2, "")
+    said = [line for line in done.stderr.splitlines() if "stdin" in line]
+    assert said[0] == "runt: stdin is not UTF-8 (byte 2)"
+    assert shell(state, "runt eval 2").stdout == "2\n"
+
+
 def test_all_lines_come_through_a_pipe(daemon: Daemon, state: State) -> None:
     done = shell(state, "runt eval 'for i in range(200_000): print(i)' >lines; wc -l <lines")
     assert done.stdout.strip() == "200000"
@@ -224,8 +248,36 @@ def test_json_has_a_schema(daemon: Daemon, runt: Runt) -> None:
 
 
 def test_a_throwaway_runtime(daemon: Daemon, runt: Runt) -> None:
-    assert runt("eval", "--rm", "6 * 7").stdout == "42\n"
+    done = runt("eval", "--rm", "6 * 7")
+    assert (done.returncode, done.stdout) == (0, "42\n")
+    assert done.stderr.count("using runtimed's own Python") == 1
     assert runt("ps", "--all", "-q").stdout == ""
+
+
+def test_ctrl_c_while_a_throwaway_runtime_starts_leaves_none(
+    daemon: Daemon, runt: Runt, state: State
+) -> None:
+    process = subprocess.Popen(
+        [os.path.join(os.path.dirname(sys.executable), "runt"), "eval", "--rm", "1"],
+        env=state.env,
+        cwd=state.project,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    while not runt("ps", "-q").stdout and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, b"")
+    assert runt("ps", "--all", "-q").stdout == ""
+
+
+def test_the_notice_is_said_once_for_each_runtime(daemon: Daemon, runt: Runt) -> None:
+    mine = "using runtimed's own Python"
+    assert runt("start", "--name", "lab").stderr.count(mine) == 1
+    assert runt("eval", "-r", "lab", "1").stderr == ""
+    assert runt("restart", "lab").stderr == ""
+    assert runt("eval", "-r", "lab", "1").stderr == ""
 
 
 def test_ones_own_id_runs_once(daemon: Daemon, runt: Runt) -> None:

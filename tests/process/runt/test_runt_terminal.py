@@ -120,8 +120,9 @@ def test_an_answer_from_elsewhere_ends_the_question(
 
 
 def test_ctrl_c_interrupts(daemon: Daemon, terminal: Open) -> None:
-    child = terminal("eval", "import time; print('on'); time.sleep(60)")
-    child.expect_exact("on")
+    # A word that nothing else says: the notice about our own Python comes before the code runs.
+    child = terminal("eval", "import time; print('sleeping'); time.sleep(60)")
+    child.expect_exact("sleeping")
     child.sendintr()
     child.expect_exact("KeyboardInterrupt")
     assert ended(child) == 130
@@ -135,12 +136,12 @@ def test_ctrl_c_at_a_question(daemon: Daemon, terminal: Open) -> None:
 
 
 def test_a_terminal_that_goes_away_detaches(daemon: Daemon, runt: Runt, terminal: Open) -> None:
-    code = "import time; print('on'); time.sleep(1); print('off')"
+    code = "import time; print('sleeping'); time.sleep(1); print('awake')"
     child = terminal("eval", "--id", "01J8ZQ4X8Y6D7N5K3M2P1R0S9T", code)
-    child.expect_exact("on")
+    child.expect_exact("sleeping")
     child.close(force=False)
     assert runt("wait", "2p1r0s9t").stdout == "2p1r0s9t done\n"
-    assert runt("output", "2p1r0s9t").stdout == "on\noff\n"
+    assert runt("output", "2p1r0s9t").stdout == "sleeping\nawake\n"
 
 
 def test_code_is_typed_at_the_terminal(daemon: Daemon, terminal: Open) -> None:

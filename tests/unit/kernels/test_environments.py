@@ -341,12 +341,13 @@ async def test_curve_is_believed_where_the_environments_ipykernel_declares_it(
     assert (await choose(Wish(env=env, python=str(venv)), finder)).supports_curve
 
 
-async def test_named_own_python_says_that_the_active_one_was_not_taken(
-    finder: SpecFinder, env: dict[str, str], bare_venv: Path
+async def test_python3_that_only_we_have_is_the_python_at_hand(
+    finder: SpecFinder, env: dict[str, str], good_venv: Path
 ) -> None:
-    env |= {"VIRTUAL_ENV": str(bare_venv)}
-    (notice,) = (await choose(Wish(env=env, kernel="python3"), finder)).notices
-    assert f"--python {bare_venv}" in notice
+    env |= {"VIRTUAL_ENV": str(good_venv)}
+    choice = await choose(Wish(env=env, kernel="python3"), finder)
+    assert choice.environment == str(good_venv)
+    assert choice.notices == []
 
 
 async def test_environment_values_are_in_no_repr(

@@ -152,7 +152,7 @@ def test_one_display_changes_each_that_shows_it() -> None:
     shown: dict[str, Any] = {"data": {"a": "1"}, "metadata": {}, "transient": {"display_id": "d"}}
     story.said("iopub", "display_data", 0, **shown)
     story.said("iopub", "update_display_data", 1, session="theirs", **shown)
-    changed = [(event[3], event[4]["op"]) for event in story.batch.events]
+    changed = [(e[3], e[4]["op"]) for e in story.batch.events if e[1] == "output"]
     assert changed == [
         (IDS[2], "update"), (IDS[0], "add"), (IDS[0], "update"), (IDS[2], "update"),
     ]  # fmt: skip
@@ -170,3 +170,10 @@ def test_one_display_changes_each_that_shows_it() -> None:
 )
 def test_an_exit_in_words(exit_: dict[str, Any], words: str) -> None:
     assert words in describe_exit(exit_)
+
+
+def test_what_prints_runs_though_its_busy_was_missed() -> None:
+    story = Story()
+    story.said("iopub", "stream", 0, name="stdout", text="on")
+    assert story.rows[0].status == "running"
+    assert story.rows[0].progress.executing

@@ -106,7 +106,8 @@ def test_every_progress_survives_the_store() -> None:
         ("ok", None, False, "done"),
         ("ok", None, True, "done"),  # it caught the interrupt
         ("error", "ValueError", False, "error"),
-        ("error", "ValueError", True, "interrupted"),
+        ("error", "ValueError", True, "error"),  # it survived the interrupt, and failed later
+        ("error", "InterruptException", True, "interrupted"),
         ("error", "KeyboardInterrupt", False, "interrupted"),
         ("aborted", None, True, "interrupted"),  # some kernels say it of what they interrupted
         ("aborted", None, False, "error"),  # after execute_input: it was executed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import runt
 from runt import reference
 from runt.group import ALIASES, VERBS, group
 from runtimed.api.registry import REGISTRY
-from tests.harness.fake_daemon import Refuse
+from tests.harness.fake_daemon import HangUp, Refuse
 from tests.harness.script import end, running
 
 if TYPE_CHECKING:
@@ -366,6 +367,117 @@ def test_wrong_usage_is_exit_2(run: Run, argv: list[str]) -> None:
     done = run(*argv)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "how", "text"),
+    [
+        ("stop", "shutdown_request", "stopped 2p1r0s9t"),
+        ("stop", "SIGKILL", "stopped 2p1r0s9t (SIGKILL)"),
+        ("stop", "already_dead", "already dead 2p1r0s9t"),
+        ("kill", "SIGKILL", "killed 2p1r0s9t"),
+        ("kill", "already_dead", "already dead 2p1r0s9t"),
+    ],
+)
+def test_how_it_was_ended_is_said(serve: Serve, run: Run, verb: str, how: str, text: str) -> None:
+    ended = {"runtime": RUNTIME, "how": how}
+    serve(runtime__stop=lambda c, p: ended, runtime__kill=lambda c, p: ended)
+    done = run(verb, "lab")
+    assert (done.returncode, done.stdout) == (0, f"{text}\n")
+    assert run(verb, "lab", "-q").stdout == "2p1r0s9t\n"
+
+
+def test_what_is_removed_is_named_by_its_short_id(serve: Serve, run: Run) -> None:
+    daemon = serve(runtime__get=lambda c, p: RUNTIME, runtime__remove=lambda c, p: {})
+    assert run("rm", "x y").stdout == "removed 2p1r0s9t\n"
+    assert daemon.params("runtime.remove") == [{"runtime": "x y"}]
+
+
+@pytest.mark.parametrize("verb", ["show", "attach", "interrupt"])
+def test_what_is_neither_is_said_to_be_neither(serve: Serve, run: Run, verb: str) -> None:
+    def no(noun: str) -> Any:
+        def refuse(connection: Any, params: Any) -> Any:
+            raise Refuse(f"{noun}NotFound", 3)
+
+        return refuse
+
+    serve(
+        execution__get=no("Execution"),
+        execution__interrupt=no("Execution"),
+        runtime__get=no("Runtime"),
+        runtime__interrupt=no("Runtime"),
+    )
+    done = run(verb, "nosuch")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "runt: neither an execution nor a runtime is called nosuch\n"
+
+
+def test_a_restart_says_new_notices_only(serve: Serve, run: Run) -> None:
+    serve(
+        runtime__get=lambda c, p: {**RUNTIME, "notices": ["old"]},
+        runtime__restart=lambda c, p: {**RUNTIME, "notices": ["old", "new"]},
+    )
+    assert run("restart", "lab").stderr == "runt: new\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["show", "\udcff"], ["eval", "1", "--", "\udcff"], ["\udcff", "x"], ["eval", "\udcff"]],
+)
+def test_an_argument_that_is_not_utf8(run: Run, argv: list[str]) -> None:
+    done = run(*argv)
+    number = argv.index("\udcff") + 1
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"runt: argument {number} is not UTF-8\n"
+
+
+def test_the_name_of_a_file_may_be_anything(serve: Serve, run: Run) -> None:
+    daemon = serve(execution__submit=running(end()))
+    with open(os.path.join(run.directory, "\udcff.py"), "w") as file:
+        file.write("1")
+    for form in (["-f", "\udcff.py"], ["--file=\udcff.py"]):
+        assert run("eval", *form).returncode == 0
+    assert [p["code"] for p in daemon.params("execution.submit")] == ["1", "1"]
+
+
+@pytest.mark.parametrize("verb", ["ps", "status", "start"])
+def test_what_is_not_runtimed_is_said_once(serve: Serve, run: Run, verb: str) -> None:
+    def talk(connection: Any, params: Any) -> Any:
+        connection.send({"nonsense": 1})
+        raise HangUp
+
+    serve(daemon__hello=talk)
+    done = run(verb)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.count("Something else than this runtimed answers") == 1
+
+
+@pytest.mark.parametrize("verb", [["ps"], ["status"], ["eval", "1"], ["start"]])
+def test_a_place_that_is_not_safely_ours_is_exit_7(run: Run, verb: list[str]) -> None:
+    os.chmod(run.directory, 0o755)
+    done = run(*verb)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "has mode 0755; it must be 0700" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_state_directory_that_is_not_safely_ours_is_exit_7(run: Run, directory: str) -> None:
+    state = os.path.join(directory, "s")
+    os.mkdir(state)
+    os.chmod(state, 0o755)
+    done = run("eval", "1", env={"RUNTIMED_STATE_DIR": state})
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "has mode 0755; it must be 0700" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+@pytest.mark.parametrize("verb", [["ps"], ["eval", "1"]])
+def test_somebody_elses_socket_is_exit_7(serve: Serve, run: Run, verb: list[str]) -> None:
+    serve()
+    os.chown(run.env["RUNTIMED_SOCKET"], 65534, 65534)
+    done = run(*verb)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "belongs to uid 65534" in done.stderr
 
 
 def test_a_closed_pipe_is_no_traceback(serve: Serve, run: Run) -> None:

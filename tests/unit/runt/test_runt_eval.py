@@ -172,6 +172,19 @@ def test_notices_are_said_before_the_output_of_a_runtimes_first_execution(
     assert daemon.params("runtime.get") == [{"runtime": "R"}]
 
 
+def test_notices_of_an_older_runtime_are_not_said_again(serve: Serve, run: Run) -> None:
+    """Who started it was told; a restart counts its executions anew."""
+    older = "01J8ZQ4X8Y6D7N5K3M2P1R0S9T"
+    daemon = serve(
+        execution__submit=running(
+            lambda c: c.event("execution", {"execution_count": 1}, runtime=older), end()
+        )
+    )
+    done = run("eval", "x")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.params("runtime.get") == []
+
+
 # -- how it ends
 
 

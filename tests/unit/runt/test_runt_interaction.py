@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.fake_daemon import Connection, HangUp
+from tests.harness.fake_daemon import Connection, HangUp, Refuse
 from tests.harness.script import end, out, running, value, wait_for
 from tests.unit.runt.conftest import RUNT, Run, Serve
 
@@ -118,24 +118,103 @@ def test_leaving_before_it_is_accepted_says_so(serve: Serve, run: Run) -> None:
     assert stderr.endswith(b" not accepted yet\n")
 
 
-def test_ctrl_c_while_a_throwaway_runtime_starts_removes_it(serve: Serve, run: Run) -> None:
-    go_on = threading.Event()
+class Starting:
+    """A service that takes until it is told to start a runtime."""
 
-    def start(connection: Connection, params: dict[str, Any]) -> Any:
-        wait_for(go_on)
-        raise HangUp
+    def __init__(self, *, is_there: bool, stubborn: int = 0) -> None:
+        self.go_on = threading.Event()
+        self._is_there = is_there
+        self._stubborn = stubborn
+        self._name = ""
+        self.answers: dict[str, Any] = {
+            "runtime__start": self._start,
+            "runtime__get": self._get,
+            "runtime__kill": self._kill,
+            "runtime__remove": self._remove,
+        }
 
-    def kill(connection: Connection, params: dict[str, Any]) -> Any:
-        go_on.set()
+    def _start(self, connection: Connection, params: dict[str, Any]) -> Any:
+        self._name = params["name"]
+        wait_for(self.go_on)
+        if self._is_there:
+            raise HangUp
+        return {"id": "R1", "notices": ["never said"]}
+
+    def _get(self, connection: Connection, params: dict[str, Any]) -> Any:
+        if not self._is_there:
+            self.go_on.set()
+            raise Refuse("RuntimeNotFound", 3)
+        return {"id": "R1", "name": self._name}
+
+    def _kill(self, connection: Connection, params: dict[str, Any]) -> Any:
+        self.go_on.set()
         return {}
 
-    daemon = serve(runtime__start=start, runtime__kill=kill, runtime__remove=lambda c, p: {})
+    def _remove(self, connection: Connection, params: dict[str, Any]) -> Any:
+        self._stubborn -= 1
+        if self._stubborn >= 0:
+            raise Refuse("RuntimeAlive", 4)
+        return {}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_throwaway_runtime_starts_removes_it(
+    serve: Serve, run: Run, number: int, code: int, is_there: bool
+) -> None:
+    """Whether it is listed already, or only its start's answer tells of it."""
+    starting = Starting(is_there=is_there)
+    daemon = serve(**starting.answers)
+    process = run.popen("eval", "--rm", "x", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    daemon.wait_for("runtime.start")
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (code, b"")
+    killed = daemon.params("runtime.kill")
+    assert killed == daemon.params("runtime.remove") == [{"runtime": "R1"}]
+    assert daemon.params("execution.submit") == []
+
+
+def test_one_that_is_not_dead_at_once_is_removed_all_the_same(serve: Serve, run: Run) -> None:
+    starting = Starting(is_there=True, stubborn=1)
+    daemon = serve(**starting.answers)
     process = run.popen("eval", "--rm", "x", stdin=subprocess.DEVNULL)
     daemon.wait_for("runtime.start")
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
-    name = daemon.params("runtime.start")[0]["name"]
-    assert daemon.params("runtime.kill") == daemon.params("runtime.remove") == [{"runtime": name}]
+    assert len(daemon.params("runtime.remove")) == 2
+
+
+def test_a_runtime_of_that_name_that_is_not_ours_is_left(serve: Serve, run: Run) -> None:
+    starting = Starting(is_there=False)
+    older = {"id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T", "name": "lab"}
+
+    def get(connection: Connection, params: dict[str, Any]) -> Any:
+        starting.go_on.set()
+        return older
+
+    daemon = serve(**{**starting.answers, "runtime__get": get})
+    process = run.popen("eval", "--rm", "--name", "lab", "x", stdin=subprocess.DEVNULL)
+    daemon.wait_for("runtime.start")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert daemon.params("runtime.kill") == [{"runtime": "R1"}]
+
+
+def test_a_throwaway_runtime_that_cannot_be_killed_changes_no_exit_code(
+    serve: Serve, run: Run
+) -> None:
+    def refuse(connection: Connection, params: dict[str, Any]) -> Any:
+        raise Refuse("KeeperUnavailable", 5)
+
+    serve(
+        runtime__start=lambda c, p: {"id": "R1", "notices": ["a notice"]},
+        runtime__kill=refuse,
+        execution__submit=running(value("2"), end()),
+    )
+    done = run("eval", "--rm", "x")
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert done.stderr == "runt: a notice\nrunt: r1 may be left: refused\n"
 
 
 def test_signals_that_are_ignored_stay_ignored(serve: Serve, run: Run) -> None:
@@ -232,6 +311,28 @@ def test_a_piped_stdin_answers_line_by_line_and_then_ends(serve: Serve, run: Run
     ]
 
 
+def test_a_line_that_is_not_utf8_ends_it(serve: Serve, run: Run) -> None:
+    """Lines before it were taken; nothing else is given in its place."""
+    answers: list[dict[str, Any]] = []
+    service = asking("? ", answers)
+
+    def interrupt(connection: Connection, params: dict[str, Any]) -> Any:
+        return {"how": "signal", "execution": params["execution"]}, lambda: end("interrupted")(
+            connection
+        )
+
+    daemon = serve(**service, execution__interrupt=interrupt)
+    read, write = os.pipe()
+    os.write(write, b"one\ncaf\xe9\nthree\n")
+    os.close(write)
+    done = run("eval", "input()", stdin=read)
+    os.close(read)
+    assert (done.returncode, done.stdout) == (2, "<one>\n")
+    assert done.stderr == "runt: stdin is not UTF-8 (byte 7)\n"
+    assert [a["value"] for a in answers] == ["one"]
+    assert len(daemon.params("execution.interrupt")) == 1
+
+
 def test_an_empty_stdin_is_the_end_of_file(serve: Serve, run: Run) -> None:
     answers: list[dict[str, Any]] = []
     serve(**asking("? ", answers))
@@ -306,6 +407,6 @@ def test_a_full_disk_is_said(serve: Serve, run: Run, verb: list[str]) -> None:
     with open("/dev/full", "w") as full:
         process = run.popen(*verb, stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         _, stderr = process.communicate(timeout=20)
-    assert process.returncode == 1
+    assert process.returncode == 70
     assert b"No space left on device" in stderr
     assert b"Traceback" not in stderr

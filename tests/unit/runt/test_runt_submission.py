@@ -116,6 +116,25 @@ def test_an_empty_stdin_is_empty_text(stdin: Any) -> None:
     assert params["stdin"] == ""
 
 
+def test_a_stdin_that_is_not_utf8_is_refused(stdin: Any) -> None:
+    stdin(pipe_with(b"ab\xff"))
+    with pytest.raises(UsageFailure, match=r"^stdin is not UTF-8 \(byte 2\)$"):
+        submission.parameters(options(code="sys.stdin.read()"), detached=False)
+
+
+@pytest.mark.parametrize(("argv", "sent"), [(None, []), (["a"], ["a"])])
+def test_code_that_is_fed_stdin_has_no_arguments_of_the_kernel(
+    stdin: Any, argv: list[str] | None, sent: list[str]
+) -> None:
+    stdin(pipe_with(b"x"))
+    given = options(code="import fileinput", argv=argv)
+    assert submission.parameters(given, detached=False)["argv"] == sent
+
+
+def test_other_code_keeps_the_arguments_that_it_has() -> None:
+    assert "argv" not in submission.parameters(options(code="1"), detached=False)
+
+
 def test_all_of_stdin_arrives(stdin: Any, tmp_path: Path) -> None:
     text = b"line\n" * 300_000
     stdin(file_with(tmp_path / "data", text))

@@ -31,6 +31,10 @@ def until_final(client: LineClient, execution: str) -> list[Any]:
     seen = []
     for notification in client.notifications():
         event = notification["params"]
+        if event["type"] == "lagged":
+            # Even a quick reader may be descheduled for too long; it goes on as it may.
+            client.call("events.subscribe", {"since": event["cursor"]})
+            continue
         seen.append(event)
         if event["execution"] == execution and event["data"].get("execution_end"):
             return seen
