@@ -21,11 +21,3 @@ class NotFoundFailure(Failure):
     """Nothing is called so, of several kinds of things."""
 
     exit_code = exits.NOT_FOUND
-
-
-def decode(text: bytes, source: str, offset: int = 0) -> str:
-    """Return the text, which begins at this byte of its source. Raises `UsageFailure`."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError as error:
-        raise UsageFailure(f"{source} is not UTF-8 (byte {offset + error.start})") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from runt import project
-from runt.failures import UsageFailure, decode
+from runt.failures import UsageFailure
+from runt.utf8 import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runt.failures import decode
+from runt.utf8 import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

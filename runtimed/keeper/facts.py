@@ -10,12 +10,14 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runtimed.keeper.headers import parent_id, status_of
+from runtimed.keeper.headers import message_id, parent_of, status_of
+from runtimed.keeper.shell import ShellQueue, Sight
 from runtimed.wire.journal import Event, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_EXECUTION = "execute_request"
 _SEGMENT_FIELDS = (
     "incarnation",
     "phase",
@@ -60,7 +62,9 @@ class Facts:
     stdout: str | None = None
     stderr: str | None = None
     busy: dict[str, str] = field(default_factory=dict)
-    """msg_id → msg_type of the requests whose ``busy`` was seen and whose ``idle`` was not."""
+    """msg_id → msg_type of the requests that have begun, in that order, and whose ``idle`` was
+    not seen."""
+    _shell: ShellQueue = field(default_factory=ShellQueue)
     _unanswered: dict[str, None] = field(default_factory=dict)
     _recent: dict[str, None] = field(default_factory=dict)
     _previous: dict[str, None] = field(default_factory=dict)
@@ -79,11 +83,15 @@ class Facts:
         """Say whether this request is what an interrupt would reach: busy, and no later execution.
 
         Other requests may be busy after it without being hit, such as kernel_info on control.
+        What may have begun while nobody listened counts if nothing else can be running.
         """
         if msg_id not in self.busy:
+            is_free = _EXECUTION not in self.busy.values()
+            return is_free and self._shell.may_run_unheard(msg_id)
+        if self._shell.may_be_passed(msg_id):
             return False
         later = list(self.busy)[list(self.busy).index(msg_id) + 1 :]
-        return not any(self.busy[other] == "execute_request" for other in later)
+        return not any(self.busy[other] == _EXECUTION for other in later)
 
     def segment(self) -> dict[str, Any]:
         """Return the meta of the event that heads the next segment; applied, it begins one.
@@ -94,6 +102,8 @@ class Facts:
         meta["busy"] = self.busy
         meta["sent"] = [*self._unanswered, *self._recent]
         meta["answered"] = list(self._recent)
+        meta["shell"] = self._shell.requests
+        meta["deaf"] = self._shell.is_deaf
         return {"event": Event.SEGMENT, **meta}
 
     def apply(self, kind: int, meta: dict[str, Any], frames: Sequence[bytes | memoryview]) -> None:
@@ -101,27 +111,68 @@ class Facts:
         if kind == Kind.RECV:
             self._apply_received(meta["c"], frames)
         elif kind == Kind.SENT:
-            self._apply_sent(meta)
+            self._apply_sent(meta, frames)
         else:
             self._apply_event(meta)
 
     def _apply_received(self, channel: str, frames: Sequence[bytes | memoryview]) -> None:
-        if channel == "iopub":
-            status = status_of(frames)
-            if status is None:
+        if channel in ("iopub", "stdin"):
+            self._apply_life(frames)
+            if channel == "iopub":
+                self._shell.is_deaf = False
+        elif self._unanswered or self._shell.requests:
+            answered = parent_of(frames)
+            if answered is None:
                 return
-            if status.state == "busy":
-                self.busy[status.parent] = status.parent_type
-            elif status.state == "idle":
-                self.busy.pop(status.parent, None)
-        elif self._unanswered and channel in ("shell", "control"):
-            answered = parent_id(frames)
-            if answered in self._unanswered:
-                del self._unanswered[answered]
-                self._recent[answered] = None
+            if channel == "shell":
+                self._are_over(self._shell.seen(answered.msg_id))
+            if answered.msg_id in self._unanswered:
+                del self._unanswered[answered.msg_id]
+                self._recent[answered.msg_id] = None
 
-    def _apply_sent(self, meta: dict[str, Any]) -> None:
+    def _apply_life(self, frames: Sequence[bytes | memoryview]) -> None:
+        status = status_of(frames)
+        if status is None:
+            if self._shell.has_unseen:
+                self._apply_sign(frames)
+        elif status.state == "busy":
+            self._are_over(self._shell.seen(status.parent))
+            self.busy.pop(status.parent, None)
+            self.busy[status.parent] = status.parent_type
+        elif status.state == "idle":
+            self._are_over(self._shell.ended(status.parent))
+            self.busy.pop(status.parent, None)
+
+    def _apply_sign(self, frames: Sequence[bytes | memoryview]) -> None:
+        """Take what a request says for its ``busy``, which may have been missed.
+
+        A thread of an execution that is over says something too. Hence it comes before whatever
+        else is busy: an interrupt for it must not hit that.
+        """
+        parent = parent_of(frames)
+        if parent is None or parent.msg_id in self.busy:
+            return
+        if self._shell.is_unseen(parent.msg_id):
+            self._are_over(self._shell.seen(parent.msg_id))
+            self.busy = {parent.msg_id: parent.msg_type, **self.busy}
+        elif (
+            parent.msg_type == _EXECUTION
+            and self._shell.has_missed
+            and not self.was_sent(parent.msg_id)
+        ):
+            # Another client's, begun while nobody listened.
+            self.busy[parent.msg_id] = parent.msg_type
+
+    def _are_over(self, requests: Sequence[str]) -> None:
+        for request in requests:
+            self.busy.pop(request, None)
+
+    def _apply_sent(self, meta: dict[str, Any], frames: Sequence[bytes | memoryview]) -> None:
         dispatch = meta.get("id")
+        if meta["c"] == "shell":
+            request = message_id(frames) if dispatch is None else dispatch
+            if request is not None:
+                self._shell.sent(request, is_dispatch=dispatch is not None)
         if dispatch is None:
             return
         # Nothing answers an input_reply: it is remembered for a segment, like what is answered.
@@ -144,6 +195,8 @@ class Facts:
             same_file = meta["connection_file"] == self.connection_file
             if meta["pid"] != self.pid or meta["start_time"] != self.start_time:
                 self._leave_process()
+            elif self.pid is not None:
+                self._shell.connected_again()
             self._take(
                 meta,
                 ("incarnation", "pid", "start_time", "boot_id", "connection_file", "launched"),
@@ -158,6 +211,7 @@ class Facts:
         elif event == Event.UNSENT:
             for ids in (self._unanswered, self._recent, self._previous):
                 ids.pop(meta["id"], None)
+            self._shell.unsent(meta["id"])
         elif event == Event.EXITED:
             self.phase = Phase.EXITED
             self.channels = []
@@ -170,6 +224,7 @@ class Facts:
     def _leave_process(self) -> None:
         """Nothing of the old process is running or will be answered any more."""
         self.busy = {}
+        self._shell = ShellQueue()
         self._recent.update(self._unanswered)
         self._unanswered = {}
 
@@ -177,6 +232,8 @@ class Facts:
         self._take(meta, _SEGMENT_FIELDS)
         self.phase = Phase(meta["phase"])
         self.busy = dict(meta["busy"])
+        requests = {request: Sight(sight) for request, sight in meta.get("shell", {}).items()}
+        self._shell = ShellQueue(requests, meta.get("deaf", False))
         self._recent = {}
         self._previous = dict.fromkeys(meta["answered"])
         self._unanswered = dict.fromkeys(x for x in meta["sent"] if x not in self._previous)

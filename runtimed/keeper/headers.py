@@ -27,6 +27,14 @@ class Status:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The request that a message answers or belongs to."""
+
+    msg_id: str
+    msg_type: str
+
+
 def content_index(frames: Sequence[bytes | memoryview]) -> int | None:
     """Return the index of the content frame, None if these frames are no Jupyter message."""
     for index, frame in enumerate(frames):
@@ -50,12 +58,22 @@ def status_of(frames: Sequence[bytes | memoryview]) -> Status | None:
     )
 
 
-def parent_id(frames: Sequence[bytes | memoryview]) -> str | None:
-    """Return the msg_id of the request that this message answers, None if it names none."""
+def parent_of(frames: Sequence[bytes | memoryview]) -> Parent | None:
+    """Return the request that this message answers, None if it names none."""
     content = content_index(frames)
     if content is None:
         return None
-    msg_id = _object(frames[content - _CONTENT + _PARENT]).get("msg_id")
+    parent = _object(frames[content - _CONTENT + _PARENT])
+    msg_id = parent.get("msg_id")
+    return Parent(msg_id, str(parent.get("msg_type", ""))) if isinstance(msg_id, str) else None
+
+
+def message_id(frames: Sequence[bytes | memoryview]) -> str | None:
+    """Return a message's own msg_id, None if it has none."""
+    content = content_index(frames)
+    if content is None:
+        return None
+    msg_id = _object(frames[content - _CONTENT + _HEADER]).get("msg_id")
     return msg_id if isinstance(msg_id, str) else None
 
 

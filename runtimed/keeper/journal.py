@@ -179,16 +179,22 @@ class Journal:
         if self._fd >= 0:
             return
         if self._size == 0:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
             self._begin(self._start)
             return
-        self._fd = os.open(self._path(self._start), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            self._fd = os.open(self._path(self._start), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:  # removed under us
+            self._begin(self.end)
 
     def _path(self, start: int) -> str:
         return os.path.join(self._directory, codec.segment_name(start))
 
     def _begin(self, start: int) -> None:
-        """Create the segment that starts here, with its head; raises OSError and leaves nothing."""
+        """Create the segment that starts here, with its head; raises OSError and leaves nothing.
+
+        The directory is created too: the first segment has none, and somebody may have removed it.
+        """
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         old = (self._fd, self._start, self._size)
         path = self._path(start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from runtimed.keeper.link import Link, listen
 from runtimed.keeper.log import log
 from runtimed.keeper.loop import Loop
 from runtimed.keeper.operations import perform
+from runtimed.keeper.probe import Probe, Pulse
 from runtimed.keeper.recovery import recover
 from runtimed.keeper.request import Refused
 from runtimed.keeper.runtime import Runtime, Surroundings
@@ -19,6 +21,9 @@ from runtimed.keeper.sockets import open_context
 from runtimed.wire.link import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtimed.keeper.endpoints import Endpoints
     from runtimed.keeper.loop import Timer
     from runtimed.keeper.process import Process
     from runtimed.paths import State
@@ -39,7 +44,10 @@ class Keeper:
         self._state = state
         self._manager = manager
         self._runtimes: dict[str, Runtime] = {}
+        self.is_ending = False
         self._ending: list[Process] | None = None
+        self._probes: dict[int, Probe] = {}
+        self._probe_number = itertools.count()
         self._was_asked_to_end = False
         self._linger: Timer | None = None
         self._retry: Timer | None = None
@@ -70,12 +78,15 @@ class Keeper:
     def run(self) -> None:
         """Serve until there is nothing left to serve, or until told to end."""
         self.loop.run()
+        for probe in list(self._probes.values()):
+            probe.cancel()
         if self._link is not None:
             self._link.close()
         for runtime in self._runtimes.values():
             if runtime.sockets is not None:
                 runtime.sockets.close(_SEND_LINGER_MS)
-        self.context.term()
+        # Which also closes whatever nobody closed: a term would wait for it, and hold the lock.
+        self.context.destroy(linger=0)
         os.unlink(self._state.keeper_socket)
 
     # Runtimes
@@ -100,6 +111,18 @@ class Keeper:
         self.find(id).forget()
         del self._runtimes[id]
         self._changed()
+
+    def probe(
+        self, endpoints: Endpoints, timeout_ms: int, done: Callable[[Pulse], None]
+    ) -> None:
+        """Ask a heartbeat; ``done`` is told what came of it, at the latest when the keeper ends."""
+        number = next(self._probe_number)
+
+        def finished(pulse: Pulse) -> None:
+            del self._probes[number]
+            done(pulse)
+
+        self._probes[number] = Probe(self.context, self.loop, endpoints, timeout_ms, finished)
 
     def _hello(self) -> dict[str, Any]:
         pid = os.getpid()
@@ -148,7 +171,13 @@ class Keeper:
             return
         if alive:
             log(f"detaching from {len(alive)} kernels, which live on")
+        self._begin_ending()
         self.loop.stop()
+
+    def _begin_ending(self) -> None:
+        self.is_ending = True
+        for runtime in self._runtimes.values():
+            runtime.dispatcher.refuse_deferred("the keeper is ending")
 
     def stop(self, with_kernels: bool) -> None:
         """End, after ending the kernels that we launched if so asked; others are left alone."""
@@ -157,6 +186,7 @@ class Keeper:
             for runtime in self._runtimes.values()
             if runtime.process is not None and runtime.facts.launched
         ]
+        self._begin_ending()
         self._ending = ours if with_kernels else []
         for process in self._ending:
             process.signal_tree(signal.SIGTERM)

@@ -11,7 +11,7 @@ from runtimed.host import Step, passing, process_state
 from runtimed.keeper.dispatch import Dispatch
 from runtimed.keeper.endpoints import CHANNELS, UnusableConnectionFile
 from runtimed.keeper.identity import Identity
-from runtimed.keeper.probe import Probe
+from runtimed.keeper.probe import Pulse
 from runtimed.keeper.request import Refused
 from runtimed.wire.link import Op, Refusal
 
@@ -27,6 +27,8 @@ def perform(keeper: Keeper, request: Request) -> None:
     operation = _OPERATIONS.get(str(request.header.get("op")))
     if operation is None:
         raise Refused(Refusal.BAD_REQUEST, f"unknown op {request.header.get('op')!r}")
+    if keeper.is_ending and operation in (_spawn, _open, _send):
+        raise Refused(Refusal.ENDING, "the keeper is ending")
     operation(keeper, request)
 
 
@@ -146,10 +148,11 @@ def _probe(keeper: Keeper, request: Request) -> None:
     # The heartbeat is often bound by a thread of its own, after we were connected.
     endpoints.keep()
 
-    def answered(heartbeat: bool) -> None:
+    def answered(pulse: Pulse) -> None:
+        heartbeat = runtime.heartbeat(pulse)
         request.reply({"heartbeat": heartbeat, "state": state, "restored": restored})
 
-    Probe(keeper.context, keeper.loop, endpoints, request.number("timeout_ms"), answered)
+    keeper.probe(endpoints, request.number("timeout_ms"), answered)
 
 
 def _forget(keeper: Keeper, request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING
 
 from runtimed.keeper.endpoints import Knock
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
     from runtimed.keeper.loop import Loop
 
 
+class Pulse(enum.Enum):
+    """What became of a ping."""
+
+    HEARD = "heard"
+    SILENT = "silent"
+    REFUSED = "refused"
+    """Nobody listens there."""
+    CANCELLED = "cancelled"
+
+
 class Probe:
-    """One ping; ``done`` is told whether it came back in time."""
+    """One ping; ``done`` is told what became of it."""
 
     def __init__(
         self,
@@ -25,19 +36,19 @@ class Probe:
         loop: Loop,
         endpoints: Endpoints,
         timeout_ms: int,
-        done: Callable[[bool], None],
+        done: Callable[[Pulse], None],
     ) -> None:
         self._context = context
         self._loop = loop
         self._endpoints = endpoints
-        self._done: Callable[[bool], None] | None = done
+        self._done: Callable[[Pulse], None] | None = done
         self._channel: Channel | None = None
-        self._timer = loop.later(timeout_ms / 1000, lambda: self._finish(False))
+        self._timer = loop.later(timeout_ms / 1000, lambda: self._finish(Pulse.SILENT))
         self._knock = Knock(loop, endpoints, ["hb"], self._knocked, persistent=False)
 
     def _knocked(self, reason: str | None) -> None:
         if reason is not None:
-            self._finish(False)
+            self._finish(Pulse.REFUSED)
             return
         self._channel = Channel(self._context, self._loop, "hb", self._endpoints, b"")
         self._channel.on_message = self._answered
@@ -46,13 +57,17 @@ class Probe:
         self._channel.send([b"ping"])
 
     def _answered(self, name: str, frames: Frames) -> None:
-        self._finish(True)
+        self._finish(Pulse.HEARD)
 
     def _changed(self, channel: Channel) -> None:
         if channel.is_down:
-            self._finish(False)
+            self._finish(Pulse.SILENT)
 
-    def _finish(self, heartbeat: bool) -> None:
+    def cancel(self) -> None:
+        """Wait for the answer no longer."""
+        self._finish(Pulse.CANCELLED)
+
+    def _finish(self, pulse: Pulse) -> None:
         done, self._done = self._done, None
         if done is None:
             return
@@ -60,4 +75,4 @@ class Probe:
         self._knock.cancel()
         if self._channel is not None:
             self._channel.close()
-        done(heartbeat)
+        done(pulse)

@@ -13,6 +13,7 @@ from runtimed.keeper.facts import Facts, Phase
 from runtimed.keeper.identity import Identity, environment_of
 from runtimed.keeper.journal import Journal, Pending
 from runtimed.keeper.log import log
+from runtimed.keeper.probe import Pulse
 from runtimed.keeper.process import Process, spawn
 from runtimed.keeper.request import Refused
 from runtimed.keeper.sockets import Frames, SocketSet
@@ -52,6 +53,7 @@ class Runtime:
         self.process: Process | None = None
         self.environment: dict[str, str] | None = None
         self.sockets: SocketSet | None = None
+        self._has_had_heartbeat = False
         self._surroundings = surroundings
         self.dispatcher = Dispatcher(self)
         self.journal = Journal(directory, surroundings.pending, self.facts.segment, self._begun)
@@ -228,6 +230,17 @@ class Runtime:
                 raise
             return Endpoints.of(self.facts.endpoints)
 
+    def heartbeat(self, pulse: Pulse) -> bool | None:
+        """Say what a probe's end tells of the heartbeat, None if nothing.
+
+        Some kernels bind it after all else: that it is refused means something once it was heard.
+        """
+        if pulse is Pulse.HEARD:
+            self._has_had_heartbeat = True
+            return True
+        is_unbound = pulse is Pulse.REFUSED and self.is_connected and not self._has_had_heartbeat
+        return None if is_unbound or pulse is Pulse.CANCELLED else False
+
     # Connections
 
     def open(
@@ -269,6 +282,7 @@ class Runtime:
         self._connect(channels, persistent=reason is not None and launched, note=note)
 
     def _connect(self, channels: Sequence[str], persistent: bool, note: dict[str, Any]) -> None:
+        self._has_had_heartbeat = self._has_had_heartbeat and note["same_process"]
         try:
             endpoints = self.endpoints()
         except UnusableConnectionFile as error:

@@ -55,6 +55,8 @@ class Refusal(enum.StrEnum):
     NO_ENVIRONMENT = "no_environment"
     ALREADY_RUNNING = "already_running"
     CONNECT_FAILED = "connect_failed"
+    ENDING = "ending"
+    """The keeper is told to end: it begins nothing any more."""
     DEFECT = "defect"
 
 

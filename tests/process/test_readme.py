@@ -56,9 +56,10 @@ def test_console(state: State, daemon: Daemon, number: int) -> None:
             assert len(printed) == len(shown)
             rows = [re.split(r" {2,}", line.strip()) for line in shown]
             assert rows[0] == printed[0].split("\t")
-            columns = [(name, itemgetter(at)) for at, name in enumerate(rows[0])]
-            table = render.table(rows[1:], columns)  # as a terminal has it, not a pipe
-            assert shown == table.splitlines()
+            runtimes = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+            columns = [(name, itemgetter(name)) for name in rows[0]]
+            # As a terminal has it; here it is a pipe that it is printed to.
+            assert shown == render.table(runtimes, columns).splitlines()
             continue
         if shown:
             assert [alike(line) for line in printed] == [alike(line) for line in shown], command

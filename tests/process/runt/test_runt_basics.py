@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.jupyter import write_kernelspec
 from tests.harness.processes import processes_of
 from tests.harness.shell import SHORT_ID, shell
 
@@ -257,15 +258,17 @@ def test_a_throwaway_runtime(daemon: Daemon, runt: Runt) -> None:
 def test_ctrl_c_while_a_throwaway_runtime_starts_leaves_none(
     daemon: Daemon, runt: Runt, state: State
 ) -> None:
+    jupyter = state.home / ".local" / "share" / "jupyter"
+    write_kernelspec(jupyter, "mute", argv=["sleep", "600"])  # it starts until it is ended
     process = subprocess.Popen(
-        [os.path.join(os.path.dirname(sys.executable), "runt"), "eval", "--rm", "1"],
+        [os.path.join(os.path.dirname(sys.executable), "runt"), "eval", "--rm", "-k", "mute", "1"],
         env=state.env,
         cwd=state.project,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    while not runt("ps", "-q").stdout and process.poll() is None:
-        pass
+    while not runt("ps", "-q").stdout:
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, b"")
