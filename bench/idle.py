@@ -22,7 +22,7 @@ SETTLE_S = 3.0
 def measure() -> Iterator[Value]:
     with new_daemon() as daemon:
         with client_of(daemon) as client:
-            runtime = client.call(RuntimeStart(kernel="python3"))
+            runtime = client.call(RuntimeStart(kernel_name="python3"))
             client.call(ExecutionEval(code="1 + 1", runtime=runtime.id))
             keeper = keeper_pid(client)
         time.sleep(SETTLE_S)

@@ -31,7 +31,7 @@ def measure() -> Iterator[Value]:
 
 def _measure(kind: str, code: str) -> Iterator[Value]:
     with new_daemon() as daemon, client_of(daemon) as client, client_of(daemon) as other:
-        runtime = client.call(RuntimeStart(kernel="python3"))
+        runtime = client.call(RuntimeStart(kernel_name="python3"))
         client.call(ExecutionEval(code=SETUP, runtime=runtime.id))
         alone_s = [seconds(lambda: other.call(RuntimeList())) for _ in range(500)]
         worker = threading.Thread(

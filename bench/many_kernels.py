@@ -53,7 +53,7 @@ def measure() -> Iterator[Value]:
 
 
 def _start(client: Client) -> str:
-    runtime = client.call(RuntimeStart(kernel=fake_kernels.NAME))
+    runtime = client.call(RuntimeStart(kernel_name=fake_kernels.NAME))
     execution = client.call(ExecutionEval(code="1 + 1", runtime=runtime.id))
     assert execution.status == "done", execution
     return runtime.id

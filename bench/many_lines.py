@@ -43,7 +43,7 @@ def measure() -> Iterator[Value]:
     found: dict[str, int] = {"ours": 0, "theirs": 0}
     with new_daemon() as daemon, client_of(daemon) as client:
         state = daemon.state
-        runtime = client.call(RuntimeStart(kernel="python3"))
+        runtime = client.call(RuntimeStart(kernel_name="python3"))
         client.call(ExecutionEval(code="1 + 1", runtime=runtime.id))
         jupyter = BlockingKernelClient(connection_file=runtime.connection_file)
         jupyter.load_connection_file()

@@ -18,7 +18,7 @@ ROUNDS = 300
 
 def measure() -> Iterator[Value]:
     with new_daemon() as daemon, client_of(daemon) as client:
-        runtime = client.call(RuntimeStart(kernel="python3"))
+        runtime = client.call(RuntimeStart(kernel_name="python3"))
         evaluation = ExecutionEval(code="1 + 1", runtime=runtime.id)
         raw = RawKernel(runtime.connection_file)
 

@@ -60,9 +60,9 @@ def start_parameters(options: dict[str, object]) -> dict[str, object]:
         "cwd": cwd,
         "env": project.environment(added, clean=bool(options.get("clean_env"))),
     }
-    for wish in ("kernel", "python"):
-        if options.get(wish):
-            params[wish] = as_place(str(options[wish]))
+    for option, parameter in (("kernel", "kernel_name"), ("python", "environment")):
+        if options.get(option):
+            params[parameter] = as_place(str(options[option]))
     if options.get("name"):
         params["name"] = options["name"]
     return params

@@ -147,7 +147,7 @@ def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
     from runt import throwaway
     from runt.live import Detached
 
-    names = ("project", "cwd", "env", "kernel", "python", "name")
+    names = ("project", "cwd", "env", "kernel_name", "environment", "name")
     start: dict[str, Any] = {name: params.pop(name) for name in names if name in params}
     start.setdefault("name", f"throwaway-{short(params['id'])}")
     try:

@@ -52,8 +52,8 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
         str | None,
         Meta(description="A directory, absolute: the one live runtime of it is found or started."),
     ] = None
-    kernel: Annotated[str | None, Meta(description="As in runtime.start.")] = None
-    python: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    kernel_name: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    environment: Annotated[str | None, Meta(description="As in runtime.start.")] = None
     cwd: Annotated[str | None, Meta(description="As in runtime.start.")] = None
     env: Annotated[dict[str, str] | None, Meta(description="As in runtime.start.")] = None
     name: RuntimeName | None = None

@@ -92,14 +92,16 @@ class RuntimeGet(Call[Runtime], frozen=True, kw_only=True):
 class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
     """Start a kernel and wait until it answers.
 
-    With neither kernel nor python it takes the caller's active environment, the project's
-    ``.venv``, the user's own python3 kernelspec, or runtimed's own ipykernel, in this order.
+    With neither kernel_name nor environment it takes the caller's active environment, the
+    project's ``.venv``, the user's own python3 kernelspec, or runtimed's own ipykernel.
     """
 
-    kernel: Annotated[str | None, Meta(description="A kernelspec's name, or an environment.")] = (
+    kernel_name: Annotated[
+        str | None, Meta(description="A kernelspec's name, or an environment.")
+    ] = None
+    environment: Annotated[str | None, Meta(description="A Python environment or interpreter.")] = (
         None
     )
-    python: Annotated[str | None, Meta(description="A Python environment or interpreter.")] = None
     name: RuntimeName | None = None
     cwd: Annotated[str | None, Meta(description="Its working directory, absolute.")] = None
     env: Annotated[

@@ -194,7 +194,8 @@ class Journal:
 
         The directory is created too: the first segment has none, and somebody may have removed it.
         """
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        for directory in (os.path.dirname(self._directory), self._directory):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         old = (self._fd, self._start, self._size)
         path = self._path(start)

@@ -112,9 +112,7 @@ class Keeper:
         del self._runtimes[id]
         self._changed()
 
-    def probe(
-        self, endpoints: Endpoints, timeout_ms: int, done: Callable[[Pulse], None]
-    ) -> None:
+    def probe(self, endpoints: Endpoints, timeout_ms: int, done: Callable[[Pulse], None]) -> None:
         """Ask a heartbeat; ``done`` is told what came of it, at the latest when the keeper ends."""
         number = next(self._probe_number)
 

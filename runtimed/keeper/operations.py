@@ -11,7 +11,6 @@ from runtimed.host import Step, passing, process_state
 from runtimed.keeper.dispatch import Dispatch
 from runtimed.keeper.endpoints import CHANNELS, UnusableConnectionFile
 from runtimed.keeper.identity import Identity
-from runtimed.keeper.probe import Pulse
 from runtimed.keeper.request import Refused
 from runtimed.wire.link import Op, Refusal
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtimed.keeper.keeper import Keeper
+    from runtimed.keeper.probe import Pulse
     from runtimed.keeper.request import Request
 
 

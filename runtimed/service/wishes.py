@@ -26,8 +26,8 @@ def wish_of(call: RuntimeStart | ExecutionSubmit | ExecutionEval) -> Wish:
             # The value itself is not to be repeated anywhere.
             raise InvalidParams(detail=f"the value of {variable} has a NUL - at `$.env`")
     return Wish(
-        kernel=call.kernel,
-        python=call.python,
+        kernel=call.kernel_name,
+        python=call.environment,
         env=call.env or launch.own_environment(),
         project=call.project,
         cwd=call.cwd or call.project,

@@ -29,7 +29,7 @@ def story(daemon: Daemon) -> dict[str, Any]:
     """Live through something; return the runtime, and what is to be expected of its executions."""
     truth = daemon.state.project / "truth"
     env = {**daemon.state.env, "TRUTH": str(truth)}
-    runtime = daemon.call("runtime.start", kernel="python3", name="old", cwd="/", env=env)
+    runtime = daemon.call("runtime.start", kernel_name="python3", name="old", cwd="/", env=env)
     show = "from IPython.display import display\ndisplay({{'text/plain': {}}}, raw=True)"
     cell = {"notebook": "n.ipynb", "id": "c"}
     seen = [

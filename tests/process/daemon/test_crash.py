@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def runtime(daemon: Daemon) -> Any:
-    return daemon.call("runtime.start", kernel="python3")
+    return daemon.call("runtime.start", kernel_name="python3")
 
 
 def events_since(daemon: Daemon, cursor: str, until: str) -> Iterator[Any]:
@@ -87,7 +87,7 @@ def test_daemon_killed_in_the_middle_of_a_cell(daemon: Daemon, runtime: Any) -> 
 def test_daemon_stopped_dead_at_a_step(state: State, step: Step, nth: int) -> None:
     """Whatever was accepted runs exactly once, and is recorded as it was."""
     daemon = Daemon(state).start()
-    runtime = daemon.call("runtime.start", kernel="python3")
+    runtime = daemon.call("runtime.start", kernel_name="python3")
     daemon.stop()
     truth = state.project / "truth"
     doomed = Daemon(state, {"RUNTIMED_STOP_AT": f"{step}:{nth}"}).start()
@@ -105,7 +105,7 @@ def test_keeper_stopped_dead_at_a_step(state: State, step: Step, nth: int) -> No
         state, {"RUNTIMED_STOP_AT": f"{step}:{nth}", "RUNTIMED_KEEPER_LINGER_S": "60"}
     )
     daemon = Daemon(state).start()
-    runtime = daemon.call("runtime.start", kernel="python3")
+    runtime = daemon.call("runtime.start", kernel_name="python3")
     truth = state.project / "truth"
     ids = []
     deadline = time.monotonic() + WAIT_S

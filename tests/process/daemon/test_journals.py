@@ -22,7 +22,7 @@ def test_closed_segments_go_after_a_checkpoint(state: State) -> None:
             "RUNTIMED_CHECKPOINT_BYTES": "200000",
         },
     ).start()
-    runtime = daemon.call("runtime.start", kernel="python3")["id"]
+    runtime = daemon.call("runtime.start", kernel_name="python3")["id"]
     folder = state.dir / "journal" / runtime
     code = "for i in range(1000): print('x' * 100, i)"
     ids = []
@@ -42,7 +42,7 @@ def test_closed_segments_go_after_a_checkpoint(state: State) -> None:
 
 def test_a_removed_runtime_leaves_no_journal_and_its_executions_stay(state: State) -> None:
     daemon = Daemon(state).start()
-    runtime = daemon.call("runtime.start", kernel="python3")["id"]
+    runtime = daemon.call("runtime.start", kernel_name="python3")["id"]
     done = daemon.call("execution.eval", runtime=runtime, code="6 * 7")["id"]
     daemon.call("runtime.kill", runtime=runtime)
     daemon.call("runtime.remove", runtime=runtime)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def runtime(daemon: Daemon) -> Any:
-    return daemon.call("runtime.start", kernel="python3")
+    return daemon.call("runtime.start", kernel_name="python3")
 
 
 def keeper_pid(daemon: Daemon) -> int:

@@ -38,7 +38,7 @@ def kernelspec(state: State, name: str, argv: list[str], **more: Any) -> Path:
 
 
 def start(daemon: Daemon, kernel: str, **more: Any) -> Any:
-    return daemon.call("runtime.start", kernel=kernel, env=daemon.env, **more)
+    return daemon.call("runtime.start", kernel_name=kernel, env=daemon.env, **more)
 
 
 def two(daemon: Daemon, runtime: Any) -> None:

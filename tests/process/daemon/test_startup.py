@@ -36,7 +36,7 @@ def runtimed(
 
 
 def test_sigterm_stops_it_in_order_and_leaves_kernels_running(daemon: Daemon) -> None:
-    runtime = daemon.call("runtime.start", kernel="python3")
+    runtime = daemon.call("runtime.start", kernel_name="python3")
     daemon.call("execution.eval", runtime=runtime["id"], code="x = 41")
     daemon.stop()
     assert not daemon.state.socket.exists()
@@ -55,7 +55,7 @@ def alive(pid: int) -> bool:
 
 
 def test_stopping_with_kernels_leaves_nothing(daemon: Daemon) -> None:
-    runtime = daemon.call("runtime.start", kernel="python3")
+    runtime = daemon.call("runtime.start", kernel_name="python3")
     cell = daemon.call(
         "execution.submit", runtime=runtime["id"], code="import time; time.sleep(600)"
     )
@@ -82,7 +82,7 @@ def test_a_second_daemon_is_refused(daemon: Daemon) -> None:
 
 
 def test_a_successor_waits_for_one_that_is_stopping(daemon: Daemon) -> None:
-    runtime = daemon.call("runtime.start", kernel="python3")
+    runtime = daemon.call("runtime.start", kernel_name="python3")
     assert daemon.process is not None
     old = daemon.process
     old.send_signal(signal.SIGTERM)
@@ -173,7 +173,7 @@ def test_the_umask_of_the_user_reaches_the_kernel(state: State) -> None:
         daemon = Daemon(state).start()
     finally:
         os.umask(old)
-    runtime = daemon.call("runtime.start", kernel="python3")
+    runtime = daemon.call("runtime.start", kernel_name="python3")
     code = "import os; mask = os.umask(0); os.umask(mask); mask"
     done: Any = daemon.call("execution.eval", runtime=runtime["id"], code=code)
     assert done["outputs"][0]["data"]["text/plain"] == str(0o022)

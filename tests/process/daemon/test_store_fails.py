@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def runtime(daemon: Daemon) -> Any:
-    return daemon.call("runtime.start", kernel="python3")
+    return daemon.call("runtime.start", kernel_name="python3")
 
 
 class _Full:
@@ -144,7 +144,7 @@ def test_a_kernel_that_starts_and_one_that_dies_while_the_disk_is_full(
 ) -> None:
     with full(daemon):
         with pytest.raises(CallFailed) as refused:
-            daemon.call("runtime.start", kernel="python3")
+            daemon.call("runtime.start", kernel_name="python3")
         assert refused.value.name == "StoreUnavailable"
         os.kill(runtime["pid"], signal.SIGKILL)
         assert daemon.call("daemon.status")["pid"] == daemon.pid

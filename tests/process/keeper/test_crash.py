@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,59 @@ def test_an_interrupt_still_knows_what_is_running(keeper: Keeper, ipc_kernel: Ke
     assert not client.ask("interrupt", parent="x.0", **address)["delivered"]
     assert client.ask("interrupt", parent="x.1", **address)["delivered"]
     assert ipc_kernel.reply(client, "x.1")["ename"] == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize("prints", [True, False])
+def test_an_interrupt_reaches_what_began_while_no_keeper_was_there(
+    keeper: Keeper, ipc_kernel: Kernel, prints: bool
+) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    ipc_kernel.send(client, "1", "x.0")
+    ipc_kernel.reply(client, "x.0")
+    # Stopped, the kernel takes the execution only after the keeper has died.
+    os.kill(pid, signal.SIGSTOP)
+    body = "print('tick', flush=True); time.sleep(0.05)" if prints else "time.sleep(600)"
+    code = f"{ipc_kernel.append_truth('on')}\nimport time\nwhile True: {body}"
+    assert "sent" in ipc_kernel.send(client, code, "x.1")
+    keeper.kill()
+    end = keeper.end("r1")
+    os.kill(pid, signal.SIGCONT)
+    while ipc_kernel.truths() != ["on"]:
+        time.sleep(0.01)
+    client = keeper.restart()
+    ipc_kernel.reconnect(client, end)
+    if prints:
+        client.wait("r1", lambda r: ipc_kernel.is_message(r, "stream", "x.1"), end)
+    busy = [r for r in keeper.records("r1") if ipc_kernel.is_message(r, "status", "x.1")]
+    assert not busy, "it began unheard"
+    address: dict[str, Any] = {"runtime": "r1", "incarnation": 2, "signal": signal.SIGINT}
+    assert not client.ask("interrupt", parent="x.0", **address)["delivered"]
+    assert client.ask("interrupt", parent="x.1", **address)["delivered"]
+    assert ipc_kernel.reply(client, "x.1")["ename"] == "KeyboardInterrupt"
+    client.wait("r1", lambda r: ipc_kernel.is_message(r, "status", "x.1"), end)
+    assert not client.ask("interrupt", parent="x.1", **address)["delivered"]
+
+
+def test_what_ended_while_no_keeper_was_there_is_not_interrupted_in_favour_of_another(
+    keeper: Keeper, ipc_kernel: Kernel
+) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    os.kill(pid, signal.SIGSTOP)
+    ipc_kernel.send(client, ipc_kernel.append_truth("over"), "x.1")
+    code = f"{ipc_kernel.append_truth('on')}\nimport time\ntime.sleep(600)"
+    ipc_kernel.send(client, code, "x.2")
+    keeper.kill()
+    end = keeper.end("r1")
+    os.kill(pid, signal.SIGCONT)
+    while ipc_kernel.truths() != ["over", "on"]:
+        time.sleep(0.01)
+    client = keeper.restart()
+    ipc_kernel.reconnect(client, end)
+    address: dict[str, Any] = {"runtime": "r1", "incarnation": 2, "signal": signal.SIGINT}
+    late = client.ask("interrupt", parent="x.1", **address)
+    assert (late["delivered"], late["reason"]) == (False, "not_running")
 
 
 def test_a_keeper_needs_only_the_last_segment(keeper: Keeper, ipc_kernel: Kernel) -> None:

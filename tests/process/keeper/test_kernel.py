@@ -286,6 +286,38 @@ def test_a_heartbeat_is_asked_only_when_somebody_asks(client: Client, kernel: Ke
     assert client.ask("probe", runtime="r1", timeout_ms=10000)["heartbeat"]
 
 
+def test_a_heartbeat_that_is_bound_later_is_unknown_and_then_missed(
+    client: Client, kernel: Kernel
+) -> None:
+    flag = Path(client.keeper.directory, "flag")
+    code = (
+        "import json, os, sys, time, zmq\n"
+        "c = json.load(open(sys.argv[1])); context = zmq.Context(); sockets = []\n"
+        "def bind(name, kind):\n"
+        "    s = context.socket(kind); s.linger = 0; sockets.append(s)\n"
+        "    s.bind('%s://%s%s%s' % (c['transport'], c['ip'],\n"
+        "        ':' if c['transport'] == 'tcp' else '-', c[name + '_port']))\n"
+        "    return s\n"
+        "for name in ('shell', 'stdin', 'control'): bind(name, zmq.ROUTER)\n"
+        "bind('iopub', zmq.PUB)\n"
+        "while not os.path.exists(sys.argv[2]): time.sleep(0.005)\n"
+        "heartbeat = bind('hb', zmq.REP)\n"
+        "while os.path.exists(sys.argv[2]):\n"
+        "    if heartbeat.poll(5): heartbeat.send(heartbeat.recv())\n"
+        "heartbeat.close()\n"
+        "time.sleep(600)\n"
+    )
+    kernel.spawn(client, argv=[sys.executable, "-c", code, kernel.connection_file, str(flag)])
+    assert client.ask("probe", runtime="r1", timeout_ms=10000)["heartbeat"] is None
+    flag.touch()
+    client.wait_heartbeat("r1")
+    flag.unlink()
+    deadline = time.monotonic() + 30
+    while (reply := client.ask("probe", runtime="r1", timeout_ms=10000))["heartbeat"]:
+        assert time.monotonic() < deadline
+    assert reply["heartbeat"] is False
+
+
 def test_public_socket_files_that_another_client_deletes_are_restored(
     client: Client, ipc_kernel: Kernel
 ) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
+from runtimed.host import ServiceManager
+from runtimed.keeper.keeper import Keeper as Owner
+from runtimed.keeper.operations import perform
+from runtimed.keeper.request import Refused, Request
+from tests.harness.keeper import Kernel
+
 if TYPE_CHECKING:
-    from tests.harness.keeper import Client, Keeper, Kernel
+    from tests.harness.keeper import Client, Keeper
 
 
 def test_with_neither_kernel_nor_daemon_it_ends(keeper: Keeper) -> None:
@@ -99,6 +105,65 @@ def test_stop_leaves_kernels_or_ends_them(keeper: Keeper, ipc_kernel: Kernel) ->
     process = psutil.Process(pid) if psutil.pid_exists(pid) else None
     assert process is None or process.status() == psutil.STATUS_ZOMBIE
     assert keeper.records("r1")[-1].meta["event"] == "exited"
+
+
+def test_a_keeper_that_is_ending_begins_nothing(keeper: Keeper, ipc_kernel: Kernel) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    ipc_kernel.send(client, code, "x.1")
+    ipc_kernel.reply(client, "x.1")
+    assert "error" not in client.ask("stop", kernels=True)
+    other = Kernel(keeper, "r2", "ipc")
+    assert other.request_spawn(client)["error"] == "ending"
+    assert ipc_kernel.send(client, ipc_kernel.append_truth("x"), "x.2")["error"] == "ending"
+    fields: dict[str, Any] = {"connection_file": ipc_kernel.connection_file}
+    assert client.ask("open", runtime="r1", channels=["iopub"], **fields)["error"] == "ending"
+    assert client.hello()["runtimes"].keys() == {"r1"}
+    os.kill(pid, signal.SIGKILL)
+    assert keeper.wait() == 0
+    assert not keeper.records("r2")
+    assert not ipc_kernel.truths()
+
+
+@pytest.mark.parametrize("op", ["spawn", "open", "send"])
+def test_a_keeper_that_was_told_to_detach_begins_nothing(keeper: Keeper, op: str) -> None:
+    """In this process: what is left of the turn in which it is told so is ours to order."""
+    owner = Owner(keeper.state.create(), ServiceManager())
+    header: dict[str, Any] = {"op": op, "runtime": "r1", "argv": ["true"], "connection_file": "/x"}
+    header |= {"channels": ["iopub"], "channel": "shell", "incarnation": 0}
+    request = Request(header, [b"frame"], lambda body: None, lambda: True)
+    owner.terminate()
+    try:
+        with pytest.raises(Refused) as refused:
+            perform(owner, request)
+        assert refused.value.code == "ending"
+    finally:
+        owner.context.destroy(linger=0)
+
+
+@pytest.mark.parametrize("how", ["stop", "SIGTERM"])
+def test_an_open_probe_does_not_hold_up_the_end(
+    keeper: Keeper, ipc_kernel: Kernel, how: str
+) -> None:
+    client = keeper.start().connect()
+    pid = ipc_kernel.spawn(client)
+    client.wait_heartbeat("r1")
+    os.kill(pid, signal.SIGSTOP)
+    probe = client.post("probe", runtime="r1", timeout_ms=600_000)
+    for _ in range(2):  # its socket is opened at the end of the turn that reads the first
+        client.hello()
+    if how == "stop":
+        client.post("stop", kernels=False)
+    else:
+        keeper.signal(signal.SIGTERM)
+        client.wait_log("SIGTERM refused")
+        keeper.signal(signal.SIGTERM)
+    assert client.reply(probe)["heartbeat"] is None
+    assert keeper.wait() == 0
+    end = keeper.end("r1")
+    os.kill(pid, signal.SIGCONT)
+    assert ipc_kernel.reconnect(keeper.restart(), end).meta["same_process"]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimed.keeper.facts import Facts, Phase
-from runtimed.keeper.headers import DELIMITER, content_index, parent_id, status_of
+from runtimed.keeper.headers import DELIMITER, content_index, message_id, parent_of, status_of
 from runtimed.wire.journal import Event, Kind
 
 SPAWNING = {
@@ -20,6 +21,16 @@ SPAWNING = {
     "connection_file": "/c.json",
     "stdout": None,
     "stderr": None,
+}
+OPENING = {
+    "event": Event.OPENING,
+    "incarnation": 2,
+    "pid": 7,
+    "start_time": 70,
+    "boot_id": "b",
+    "connection_file": "/c.json",
+    "launched": True,
+    "channels": [],
 }
 SPAWNED = {"event": Event.SPAWNED, "pid": 7, "start_time": 70, "boot_id": "b"}
 
@@ -46,6 +57,14 @@ def receive(facts: Facts, channel: str, frames: list[bytes]) -> None:
 
 def send(facts: Facts, id: str, channel: str = "shell") -> None:
     facts.apply(Kind.SENT, {"c": channel, "i": 1, "id": id}, [])
+
+
+def request(msg_id: str) -> list[bytes]:
+    return [DELIMITER, b"", json.dumps({"msg_id": msg_id}).encode(), b"{}", b"{}", b"{}"]
+
+
+def reopen(facts: Facts, pid: int = 7) -> None:
+    facts.apply(Kind.EVENT, {**OPENING, "pid": pid}, [])
 
 
 def rotate(facts: Facts) -> None:
@@ -126,6 +145,107 @@ def test_a_later_execution_protects_itself_from_an_interrupt_for_an_earlier_one(
     assert facts.is_running("b")
 
 
+def test_what_an_execution_says_shows_that_it_runs_though_its_busy_was_missed() -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "iopub", message("stream", {"text": "tick"}, "a"))
+    assert facts.is_running("a")
+    receive(facts, "iopub", status("idle", "a"))
+    receive(facts, "iopub", message("stream", {"text": "a thread"}, "a"))
+    assert not facts.is_running("a"), "what is over may print, and does not run"
+
+
+def test_who_asks_a_question_runs() -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "stdin", message("input_request", {}, "a"))
+    assert facts.is_running("a")
+
+
+def test_what_a_thread_of_an_answered_execution_says_is_not_its_busy() -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "shell", message("execute_reply", {}, "a"))
+    receive(facts, "iopub", message("stream", {}, "a"))
+    assert not facts.is_running("a")
+
+
+def test_what_may_have_begun_while_nobody_listened_can_be_interrupted() -> None:
+    facts = spawned()
+    send(facts, "a")
+    assert not facts.is_running("a"), "its busy will come"
+    reopen(facts)
+    assert facts.is_running("a")
+    assert not facts.is_running("b")
+
+
+def test_what_is_sent_before_anything_was_heard_again_may_begin_unheard() -> None:
+    facts = spawned()
+    reopen(facts)
+    send(facts, "a")
+    assert facts.is_running("a")
+    receive(facts, "iopub", status("busy", "k", "kernel_info_request"))
+    receive(facts, "shell", message("execute_reply", {}, "a"))
+    send(facts, "b")
+    assert not facts.is_running("a")
+    assert not facts.is_running("b"), "by now it is heard to begin"
+
+
+@pytest.mark.parametrize("reason", ["another of ours", "foreign", "foreign output", "process"])
+def test_what_may_have_begun_unheard_is_not_interrupted_where_another_may_run(reason: str) -> None:
+    facts = spawned()
+    send(facts, "a")
+    if reason == "another of ours":
+        send(facts, "b")
+    reopen(facts, pid=8 if reason == "process" else 7)
+    if reason == "foreign":
+        receive(facts, "iopub", status("busy", "f"))
+    if reason == "foreign output":
+        receive(facts, "iopub", message("stream", {}, "f"))
+    assert not facts.is_running("a")
+    assert not facts.is_running("b")
+
+
+def test_a_thread_of_what_may_be_over_does_not_have_the_next_interrupted() -> None:
+    facts = spawned()
+    send(facts, "a")
+    send(facts, "b")
+    reopen(facts)
+    receive(facts, "iopub", message("stream", {}, "a"))
+    assert not facts.is_running("a"), "b may have begun"
+    receive(facts, "iopub", status("busy", "f"))
+    receive(facts, "iopub", message("stream", {}, "b"))
+    assert not facts.is_running("b"), "f is busy"
+    assert facts.is_running("f")
+
+
+def test_what_prepares_an_execution_belongs_to_it() -> None:
+    facts = spawned()
+    send(facts, "a.1.setup")
+    send(facts, "a.1")
+    reopen(facts)
+    assert facts.is_running("a.1")
+    assert not facts.is_running("a.1.setup")
+
+
+@pytest.mark.parametrize("channel", ["shell", "iopub"])
+def test_a_request_that_is_answered_shows_that_those_before_it_are_over(channel: str) -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "iopub", status("busy", "a"))
+    send(facts, "b")
+    reopen(facts)
+    facts.apply(Kind.SENT, {"c": "shell", "i": 2}, request("barrier"))
+    kernel_info = "kernel_info_request"
+    if channel == "shell":
+        receive(facts, "shell", message("kernel_info_reply", {}, "barrier", kernel_info))
+    else:
+        receive(facts, "iopub", status("idle", "barrier", kernel_info))
+    assert not facts.is_running("a")
+    assert not facts.is_running("b")
+    assert facts.was_sent("b")
+
+
 def test_a_new_process_runs_nothing_of_the_old_one() -> None:
     facts = spawned()
     send(facts, "a")
@@ -149,8 +269,13 @@ names = st.sampled_from(list("abcdef"))
 steps = st.one_of(
     st.tuples(st.just("send"), names, st.sampled_from(["shell", "stdin"])),
     st.tuples(st.just("reply"), names, st.just("shell")),
-    st.tuples(st.sampled_from(["busy", "idle"]), names, st.just("iopub")),
-    st.tuples(st.sampled_from(["respawn", "exit", "rotate"]), st.just(""), st.just("")),
+    st.tuples(st.sampled_from(["busy", "idle", "stream"]), names, st.just("iopub")),
+    st.tuples(st.just("barrier"), names, st.just("shell")),
+    st.tuples(
+        st.sampled_from(["respawn", "started", "reopen", "exit", "rotate"]),
+        st.just(""),
+        st.just(""),
+    ),
 )
 
 
@@ -164,9 +289,18 @@ def apply_step(
         return Kind.RECV, {"c": channel, "i": 1}, message("execute_reply", {}, id)
     if name in ("busy", "idle"):
         return Kind.RECV, {"c": channel, "i": 1}, status(name, id)
-    if name == "rotate":
-        return Kind.EVENT, facts.segment(), []
-    return Kind.EVENT, SPAWNING if name == "respawn" else {"event": Event.EXITED}, []
+    if name == "stream":
+        return Kind.RECV, {"c": channel, "i": 1}, message(name, {}, id)
+    if name == "barrier":
+        return Kind.SENT, {"c": channel, "i": 1}, request(id)
+    events: dict[str, dict[str, Any]] = {
+        "rotate": facts.segment(),
+        "respawn": SPAWNING,
+        "started": SPAWNED,
+        "reopen": OPENING,
+        "exit": {"event": Event.EXITED},
+    }
+    return Kind.EVENT, json.loads(json.dumps(events[name])), []
 
 
 @given(st.lists(steps, max_size=40))
@@ -181,6 +315,9 @@ def test_the_last_segment_alone_gives_the_same_state(history: list[tuple[str, st
     for kind, meta, frames in segment:
         recovered.apply(kind, json.loads(json.dumps(meta)), frames)
     assert recovered == live
+    assert [recovered.is_running(name) for name in "abcdef"] == [
+        live.is_running(name) for name in "abcdef"
+    ]
 
 
 @given(st.lists(st.binary(max_size=12) | st.just(DELIMITER), max_size=9))
@@ -188,4 +325,5 @@ def test_any_frames_can_be_looked_at(frames: list[bytes]) -> None:
     index = content_index(frames)
     assert index is None or DELIMITER in frames[: index - 4]
     status_of(frames)
-    parent_id(frames)
+    parent_of(frames)
+    message_id(frames)

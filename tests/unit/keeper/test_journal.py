@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -247,6 +248,28 @@ def test_a_segment_is_for_our_eyes_only(tmp_path: Path) -> None:
     put(open_journal(tmp_path / "j"), 1)
     assert (tmp_path / "j").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "j" / segment_name(0)).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_directory_that_was_removed_comes_back_with_the_next_segment(
+    tmp_path: Path, is_open: bool
+) -> None:
+    journal = open_journal(tmp_path / "journal" / "j")
+    put(journal, 1)
+    end = journal.end
+    if not is_open:
+        journal.close()
+    shutil.rmtree(tmp_path / "journal")
+    umask = os.umask(0o022)
+    try:
+        assert put(journal, 2) if not is_open else journal.rotate()
+    finally:
+        os.umask(umask)
+    assert put(journal, 3)
+    assert [path.name for path in (tmp_path / "journal" / "j").iterdir()] == [segment_name(end)]
+    assert numbers(tmp_path / "journal" / "j") == ([3] if is_open else [2, 3])
+    for directory in (tmp_path / "journal", tmp_path / "journal" / "j"):
+        assert directory.stat().st_mode & 0o777 == 0o700
 
 
 def test_whatever_was_sent_is_known_from_the_last_segment_alone(

@@ -275,7 +275,7 @@ def test_a_throwaway_runtime_is_removed_even_after_an_error(serve: Serve, run: R
         "runtime.kill",
         "runtime.remove",
     ]
-    assert daemon.params("runtime.start")[0]["kernel"] == "python3"
+    assert daemon.params("runtime.start")[0]["kernel_name"] == "python3"
     assert daemon.params("execution.submit")[0]["runtime"] == "RR"
 
 

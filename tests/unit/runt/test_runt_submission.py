@@ -162,7 +162,7 @@ def test_else_it_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     params = submission.which_runtime(options(kernel="ir", name="n"))
     assert params["project"] == str(tmp_path.resolve())
     assert params["cwd"] == str(inner)
-    assert params["kernel"] == "ir"
+    assert params["kernel_name"] == "ir"
     assert params["name"] == "n"
     assert params["env"]["FOO"] == "bar"  # type: ignore[index]
     assert "runtime" not in params
@@ -231,7 +231,7 @@ def test_a_throwaway_runtime_is_never_one_that_is_named(monkeypatch: pytest.Monk
     monkeypatch.setenv("RUNT_RUNTIME", "lab")
     params = submission.which_runtime(options(rm=True, kernel="ir"))
     assert "runtime" not in params
-    assert params["kernel"] == "ir"
+    assert params["kernel_name"] == "ir"
     assert "env" in params
 
 

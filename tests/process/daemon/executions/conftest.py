@@ -70,4 +70,4 @@ def daemon(state: State) -> Iterator[Daemon]:
 
 @pytest.fixture(scope="module")
 def repl(daemon: Daemon) -> Repl:
-    return Repl(daemon, daemon.call("runtime.start", kernel="python3")["id"])
+    return Repl(daemon, daemon.call("runtime.start", kernel_name="python3")["id"])

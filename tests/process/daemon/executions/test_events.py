@@ -127,7 +127,7 @@ def test_a_subscription_in_the_middle_of_a_storm_has_no_gap(repl: Repl) -> None:
 
 
 def test_filters(repl: Repl) -> None:
-    other = Repl(repl.daemon, repl.daemon.call("runtime.start", kernel="python3")["id"])
+    other = Repl(repl.daemon, repl.daemon.call("runtime.start", kernel_name="python3")["id"])
     start = repl.daemon.call("daemon.status")["cursor"]
     mine, foreign = repl.eval("print(1)")["id"], other.eval("print(2)")["id"]
     last = repl.eval("print(3)")["id"]
@@ -182,7 +182,7 @@ def test_filters(repl: Repl) -> None:
 
 def test_an_execution_of_another_runtime_has_no_events(repl: Repl) -> None:
     """Stored and live filters agree, also where nothing fits both."""
-    other = repl.daemon.call("runtime.start", kernel="python3")["id"]
+    other = repl.daemon.call("runtime.start", kernel_name="python3")["id"]
     execution = repl.eval("1")["id"]
     with repl.daemon.state.connection() as client:
         client.call(
@@ -277,7 +277,7 @@ def narrow() -> Iterator[Repl]:
     state = State.create()
     daemon = Daemon(state, {"RUNTIMED_SUBSCRIBER_BYTES": "200000"}).start()
     try:
-        yield Repl(daemon, daemon.call("runtime.start", kernel="python3")["id"])
+        yield Repl(daemon, daemon.call("runtime.start", kernel_name="python3")["id"])
     finally:
         daemon.dispose()
         state.dispose()

@@ -189,7 +189,7 @@ def test_a_cancelled_one_takes_nothing_from_the_one_that_runs(repl: Repl) -> Non
 @pytest.fixture(scope="module")
 def bird(state: State, daemon: Daemon) -> Repl:
     parrot.install(state.home / ".local" / "share" / "jupyter")
-    return Repl(daemon, daemon.call("runtime.start", kernel="parrot", env=state.env)["id"])
+    return Repl(daemon, daemon.call("runtime.start", kernel_name="parrot", env=state.env)["id"])
 
 
 def test_stdin_of_a_kernel_that_is_not_python(bird: Repl) -> None:
@@ -210,7 +210,7 @@ def test_stdin_is_fed_once_when_the_daemon_dies() -> None:
     daemon = Daemon(state).start()
     try:
         parrot.install(state.home / ".local" / "share" / "jupyter")
-        repl = Repl(daemon, daemon.call("runtime.start", kernel="parrot", env=state.env)["id"])
+        repl = Repl(daemon, daemon.call("runtime.start", kernel_name="parrot", env=state.env)["id"])
         lines = [f"line{i}" for i in range(400)]
         asking = repl.submit("? " * len(lines), stdin="\n".join(lines) + "\n")
         wait_for_status(daemon, asking, "waiting_input")

@@ -20,7 +20,7 @@ SEEN = f"{len(SECRET)} read{SECRET[:4]}\n"
 
 def test_environment_of_a_start(daemon: Daemon) -> None:
     env = {**daemon.state.env, "TOKEN": SECRET}
-    repl = Repl(daemon, daemon.call("runtime.start", kernel="python3", env=env)["id"])
+    repl = Repl(daemon, daemon.call("runtime.start", kernel_name="python3", env=env)["id"])
     assert text(repl.eval(LOOK)) == SEEN
     daemon.call("runtime.restart", runtime=repl.id)
     assert text(repl.eval(LOOK)) == SEEN
@@ -55,7 +55,7 @@ def test_environment_of_a_start_that_fails(daemon: Daemon) -> None:
         '{"argv": ["sh", "-c", "exit 3"], "display_name": "b", "language": "b"}'
     )
     with pytest.raises(CallFailed) as failed:
-        daemon.call("runtime.start", kernel="broken", env={**daemon.state.env, "TOKEN": SECRET})
+        daemon.call("runtime.start", kernel_name="broken", env={**daemon.state.env, "TOKEN": SECRET})
     assert failed.value.name == "KernelDidNotStart"
     assert SECRET not in repr(vars(failed.value))
     check_nowhere(daemon)

@@ -181,7 +181,7 @@ def test_the_same_id_for_something_else_is_a_conflict(repl: Repl) -> None:
     with pytest.raises(CallFailed) as refused:
         repl.submit("2", id=identity)
     assert (refused.value.name, refused.value.data["difference"]) == ("ExecutionConflict", "code")
-    other = repl.daemon.call("runtime.start", kernel="python3")["id"]
+    other = repl.daemon.call("runtime.start", kernel_name="python3")["id"]
     with pytest.raises(CallFailed) as refused:
         repl.daemon.call("execution.submit", runtime=other, code="1", id=identity)
     assert refused.value.data["difference"] == "runtime"
@@ -245,7 +245,7 @@ def test_odd_code(repl: Repl) -> None:
     ],
 )
 def test_the_kernel_dies_of_it(daemon: Daemon, code: str, reason: str) -> None:
-    runtime = daemon.call("runtime.start", kernel="python3")["id"]
+    runtime = daemon.call("runtime.start", kernel_name="python3")["id"]
     truth = daemon.state.project / "died"
     go = daemon.state.project / "go"
     code = f"import os\nwhile not os.path.exists({str(go)!r}): pass\n{code}"
@@ -272,7 +272,7 @@ def test_the_kernel_dies_of_it(daemon: Daemon, code: str, reason: str) -> None:
 
 
 def test_exit_ends_the_kernel_and_the_execution_is_done(daemon: Daemon) -> None:
-    runtime = daemon.call("runtime.start", kernel="python3")["id"]
+    runtime = daemon.call("runtime.start", kernel_name="python3")["id"]
     ended = daemon.call("execution.eval", runtime=runtime, code="print('bye'); exit()")
     assert (ended["status"], text(ended)) == ("done", "bye\n")
     with daemon.state.connection() as client:
