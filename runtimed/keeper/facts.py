@@ -99,10 +99,10 @@ class Facts:
         Of the ids that were answered, only those of the segment that ends here are taken along.
         """
         meta: dict[str, Any] = {name: getattr(self, name) for name in _SEGMENT_FIELDS}
-        meta["busy"] = self.busy
+        meta["busy"] = dict(self.busy)
         meta["sent"] = [*self._unanswered, *self._recent]
         meta["answered"] = list(self._recent)
-        meta["shell"] = self._shell.requests
+        meta["shell"] = dict(self._shell.requests)
         meta["deaf"] = self._shell.is_deaf
         return {"event": Event.SEGMENT, **meta}
 

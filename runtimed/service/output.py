@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @serves(ExecutionOutput)
 async def execution_output(context: Context, call: ExecutionOutput) -> OutputPage:
     row = find_execution(context, call.execution)
-    status = row.status
+    # As it is before its output is read: it may end meanwhile, and what it printed last be missing.
+    status, is_final = row.status, row.progress.is_final
 
     def text(db: Connection) -> tuple[list[str], bool]:
         outputs = fold(events.operations(db, row.id))
@@ -30,7 +31,7 @@ async def execution_output(context: Context, call: ExecutionOutput) -> OutputPag
 
     # In a thread: megabytes must not hold the loop.
     lines, is_unfinished = await asyncio.to_thread(context.store.read_apart, text)
-    is_unfinished = is_unfinished and not row.progress.is_final
+    is_unfinished = is_unfinished and not is_final
     numbers: Any = range(call.cursor, len(lines))
     if call.grep is not None:
         found = await matches(call.grep, lines[call.cursor :])

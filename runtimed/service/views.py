@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING
 
 from runtimed.kernels.documents import execution_document, runtime_document
@@ -32,7 +33,8 @@ async def whole_execution_view(context: Context, row: ExecutionRow) -> Execution
     operations = context.store.read(events.few_operations, row.id)
     if operations is not None:
         return execution_document(row, _runtime_of(context, row), fold(operations))
-    # Megabytes must not hold the loop.
+    # Megabytes must not hold the loop. It may end meanwhile: no more is said of it than is shown.
+    row = copy.copy(row)
     outputs = await asyncio.to_thread(
         context.store.read_apart, lambda db: fold(events.operations(db, row.id))
     )
