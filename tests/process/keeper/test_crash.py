@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -15,10 +16,10 @@ import pytest
 
 from runtimed.host import Step, boot_id
 from runtimed.wire.journal import Event, Kind, encode
-from tests.harness.keeper import is_event
+from tests.harness.keeper import Kernel, is_event
 
 if TYPE_CHECKING:
-    from tests.harness.keeper import Keeper, Kernel
+    from tests.harness.keeper import Client, Keeper
 
 KEEPER_STEPS = [step for step in Step if step.startswith("keeper.")]
 
@@ -114,54 +115,69 @@ def test_an_interrupt_still_knows_what_is_running(keeper: Keeper, ipc_kernel: Ke
     assert ipc_kernel.reply(client, "x.1")["ename"] == "KeyboardInterrupt"
 
 
-@pytest.mark.parametrize("prints", [True, False])
-def test_an_interrupt_reaches_what_began_while_no_keeper_was_there(
-    keeper: Keeper, ipc_kernel: Kernel, prints: bool
-) -> None:
+def begin_unheard(keeper: Keeper, kernel: Kernel, codes: dict[str, str]) -> Client:
+    """Have the kernel take these executions while there is no keeper; return the next one's."""
     client = keeper.start().connect()
-    pid = ipc_kernel.spawn(client)
-    ipc_kernel.send(client, "1", "x.0")
-    ipc_kernel.reply(client, "x.0")
-    # Stopped, the kernel takes the execution only after the keeper has died.
+    pid = kernel.spawn(client)
+    kernel.send(client, "1", "x.0")
+    kernel.reply(client, "x.0")
+    port = json.loads(Path(kernel.connection_file).read_text())["shell_port"]
     os.kill(pid, signal.SIGSTOP)
-    body = "print('tick', flush=True); time.sleep(0.05)" if prints else "time.sleep(600)"
-    code = f"{ipc_kernel.append_truth('on')}\nimport time\nwhile True: {body}"
-    assert "sent" in ipc_kernel.send(client, code, "x.1")
+    sent_bytes = 0
+    for msg_id, code in codes.items():
+        frames = kernel.execute(code, msg_id)
+        assert "sent" in client.ask("send", frames, **kernel.address(msg_id))
+        sent_bytes += sum(map(len, frames))
+        # Handed to ZeroMQ, it is not yet out of the keeper.
+        while unread_bytes(port) < sent_bytes:
+            time.sleep(0.005)
     keeper.kill()
     end = keeper.end("r1")
     os.kill(pid, signal.SIGCONT)
-    while ipc_kernel.truths() != ["on"]:
+    while "on" not in kernel.truths():
         time.sleep(0.01)
     client = keeper.restart()
-    ipc_kernel.reconnect(client, end)
+    kernel.reconnect(client, end)
+    return client
+
+
+def unread_bytes(port: int) -> int:
+    """Return how much lies in the receive queues of this TCP port (proc_net(5))."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    here = f":{port:04X}"
+    return sum(int(row[4].partition(":")[2], 16) for row in rows if row[1].endswith(here))
+
+
+@pytest.fixture
+def tcp_kernel(keeper: Keeper) -> Kernel:
+    return Kernel(keeper, "r1", "tcp")
+
+
+@pytest.mark.parametrize("prints", [True, False])
+def test_an_interrupt_reaches_what_began_while_no_keeper_was_there(
+    keeper: Keeper, tcp_kernel: Kernel, prints: bool
+) -> None:
+    body = "print('tick', flush=True); time.sleep(0.05)" if prints else "time.sleep(600)"
+    code = f"{tcp_kernel.append_truth('on')}\nimport time\nwhile True: {body}"
+    client = begin_unheard(keeper, tcp_kernel, {"x.1": code})
     if prints:
-        client.wait("r1", lambda r: ipc_kernel.is_message(r, "stream", "x.1"), end)
-    busy = [r for r in keeper.records("r1") if ipc_kernel.is_message(r, "status", "x.1")]
+        client.wait("r1", lambda r: tcp_kernel.is_message(r, "stream", "x.1"))
+    busy = [r for r in keeper.records("r1") if tcp_kernel.is_message(r, "status", "x.1")]
     assert not busy, "it began unheard"
     address: dict[str, Any] = {"runtime": "r1", "incarnation": 2, "signal": signal.SIGINT}
     assert not client.ask("interrupt", parent="x.0", **address)["delivered"]
     assert client.ask("interrupt", parent="x.1", **address)["delivered"]
-    assert ipc_kernel.reply(client, "x.1")["ename"] == "KeyboardInterrupt"
-    client.wait("r1", lambda r: ipc_kernel.is_message(r, "status", "x.1"), end)
+    assert tcp_kernel.reply(client, "x.1")["ename"] == "KeyboardInterrupt"
+    client.wait("r1", lambda r: tcp_kernel.is_message(r, "status", "x.1"))
     assert not client.ask("interrupt", parent="x.1", **address)["delivered"]
 
 
 def test_what_ended_while_no_keeper_was_there_is_not_interrupted_in_favour_of_another(
-    keeper: Keeper, ipc_kernel: Kernel
+    keeper: Keeper, tcp_kernel: Kernel
 ) -> None:
-    client = keeper.start().connect()
-    pid = ipc_kernel.spawn(client)
-    os.kill(pid, signal.SIGSTOP)
-    ipc_kernel.send(client, ipc_kernel.append_truth("over"), "x.1")
-    code = f"{ipc_kernel.append_truth('on')}\nimport time\ntime.sleep(600)"
-    ipc_kernel.send(client, code, "x.2")
-    keeper.kill()
-    end = keeper.end("r1")
-    os.kill(pid, signal.SIGCONT)
-    while ipc_kernel.truths() != ["over", "on"]:
-        time.sleep(0.01)
-    client = keeper.restart()
-    ipc_kernel.reconnect(client, end)
+    code = f"{tcp_kernel.append_truth('on')}\nimport time\ntime.sleep(600)"
+    codes = {"x.1": tcp_kernel.append_truth("over"), "x.2": code}
+    client = begin_unheard(keeper, tcp_kernel, codes)
     address: dict[str, Any] = {"runtime": "r1", "incarnation": 2, "signal": signal.SIGINT}
     late = client.ask("interrupt", parent="x.1", **address)
     assert (late["delivered"], late["reason"]) == (False, "not_running")

@@ -55,7 +55,9 @@ def test_environment_of_a_start_that_fails(daemon: Daemon) -> None:
         '{"argv": ["sh", "-c", "exit 3"], "display_name": "b", "language": "b"}'
     )
     with pytest.raises(CallFailed) as failed:
-        daemon.call("runtime.start", kernel_name="broken", env={**daemon.state.env, "TOKEN": SECRET})
+        daemon.call(
+            "runtime.start", kernel_name="broken", env={**daemon.state.env, "TOKEN": SECRET}
+        )
     assert failed.value.name == "KernelDidNotStart"
     assert SECRET not in repr(vars(failed.value))
     check_nowhere(daemon)
