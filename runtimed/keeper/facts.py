@@ -75,6 +75,9 @@ class Facts:
             dispatch in self._recent or dispatch in self._unanswered or dispatch in self._previous
         )
 
+    def _is_answered(self, msg_id: str) -> bool:
+        return msg_id not in self._unanswered and self.was_sent(msg_id)
+
     @property
     def has_unanswered(self) -> bool:
         return bool(self._unanswered)
@@ -86,8 +89,10 @@ class Facts:
         What may have begun while nobody listened counts if nothing else can be running.
         """
         if msg_id not in self.busy:
-            is_free = _EXECUTION not in self.busy.values()
-            return is_free and self._shell.may_run_unheard(msg_id)
+            return self._shell.may_run_unheard(msg_id) and not any(
+                type_ == _EXECUTION and not self._is_answered(other)
+                for other, type_ in self.busy.items()
+            )
         if self._shell.may_be_passed(msg_id):
             return False
         later = list(self.busy)[list(self.busy).index(msg_id) + 1 :]

@@ -67,10 +67,11 @@ async def probe(actor: Actor) -> None:
     answer = await actor.messenger.request(Op.PROBE, timeout_ms=timeout_ms)
     if actor.row.status not in ("alive", "unresponsive"):
         return
-    if answer.get("heartbeat"):
+    heartbeat = answer.get("heartbeat")  # null: it was never heard, and may not be there yet
+    if heartbeat:
         actor.state.last_keepalive_ms = now_ms()
         _note(actor, "alive")
-    elif answer.get("state") == "T" or actor.state.activity == "idle":
+    elif answer.get("state") == "T" or (heartbeat is False and actor.state.activity == "idle"):
         _note(actor, "unresponsive")
 
 

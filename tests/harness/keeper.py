@@ -141,6 +141,12 @@ def processes_of(directory: str) -> list[psutil.Process]:
     return found
 
 
+def thread_states(pid: int) -> list[str]:
+    """Return the state of each thread: a signal that stops a process takes its time to all."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/stat")
+    return [path.read_text().rpartition(")")[2].split()[0] for path in tasks]
+
+
 class Client:
     """The daemon's side of the link, blocking."""
 

@@ -16,7 +16,7 @@ import pytest
 
 from runtimed.host import Step, boot_id
 from runtimed.wire.journal import Event, Kind, encode
-from tests.harness.keeper import Kernel, is_event
+from tests.harness.keeper import Kernel, is_event, thread_states
 
 if TYPE_CHECKING:
     from tests.harness.keeper import Client, Keeper
@@ -123,6 +123,8 @@ def begin_unheard(keeper: Keeper, kernel: Kernel, codes: dict[str, str]) -> Clie
     kernel.reply(client, "x.0")
     port = json.loads(Path(kernel.connection_file).read_text())["shell_port"]
     os.kill(pid, signal.SIGSTOP)
+    while any(state != "T" for state in thread_states(pid)):
+        time.sleep(0.001)
     sent_bytes = 0
     for msg_id, code in codes.items():
         frames = kernel.execute(code, msg_id)

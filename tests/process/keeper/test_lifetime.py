@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -14,7 +15,7 @@ from runtimed.host import ServiceManager
 from runtimed.keeper.keeper import Keeper as Owner
 from runtimed.keeper.operations import perform
 from runtimed.keeper.request import Refused, Request
-from tests.harness.keeper import Kernel
+from tests.harness.keeper import Kernel, thread_states
 
 if TYPE_CHECKING:
     from tests.harness.keeper import Client, Keeper
@@ -150,6 +151,8 @@ def test_an_open_probe_does_not_hold_up_the_end(
     pid = ipc_kernel.spawn(client)
     client.wait_heartbeat("r1")
     os.kill(pid, signal.SIGSTOP)
+    while any(state != "T" for state in thread_states(pid)):
+        time.sleep(0.001)
     probe = client.post("probe", runtime="r1", timeout_ms=600_000)
     for _ in range(2):  # its socket is opened at the end of the turn that reads the first
         client.hello()

@@ -191,6 +191,17 @@ def test_what_is_sent_before_anything_was_heard_again_may_begin_unheard() -> Non
     assert not facts.is_running("b"), "by now it is heard to begin"
 
 
+def test_what_is_answered_does_not_run_though_its_idle_was_missed() -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "iopub", status("busy", "a"))
+    receive(facts, "shell", message("execute_reply", {}, "a"))
+    send(facts, "b")
+    reopen(facts)
+    assert facts.is_running("b")
+    assert not facts.is_running("a")
+
+
 @pytest.mark.parametrize("reason", ["another of ours", "foreign", "foreign output", "process"])
 def test_what_may_have_begun_unheard_is_not_interrupted_where_another_may_run(reason: str) -> None:
     facts = spawned()
