@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.harness.skips"]
 
-# A job in a shell's background begins with these ignored, and so would all that tests start.
+# A job in a shell's background, or nohup's, begins with some of these ignored, and so would all
+# that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
 
 
 class Runt(Protocol):
