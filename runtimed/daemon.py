@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
-from runtimed.host import ServiceManager
+from runtimed.host import ServiceManager, settle_memory
 from runtimed.hub import Hub
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.link import Refused
@@ -125,6 +125,7 @@ class Daemon:
             )
             await server.start()
             runtimes = tasks.create_task(self._supervisor.run(), name="supervisor")
+            settle_memory()
             ready()
             self._manager.notify("READY=1")
             log.info("answering at %s", self._socket_path)

@@ -10,7 +10,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from runtimed.host import ServiceManager
+from runtimed.host import ServiceManager, settle_memory
 from runtimed.keeper.keeper import Keeper
 from runtimed.keeper.log import log
 from runtimed.keeper.process import raise_file_limit
@@ -67,6 +67,7 @@ def _serve(state: State, ready_fd: int | None) -> int:
             os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
     log(f"listening on {state.keeper_socket}")
+    settle_memory()
     keeper.run()
     manager.notify("STOPPING=1")
     log("ended")
