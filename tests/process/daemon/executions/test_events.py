@@ -95,13 +95,18 @@ def test_events_folded_by_a_client_are_the_outputs(repl: Repl) -> None:
 def test_a_subscription_in_the_middle_of_a_storm_has_no_gap(repl: Repl) -> None:
     """Each from another point, each by another way: what they see is one and the same order."""
     start = repl.daemon.call("daemon.status")["cursor"]
-    storm = repl.submit(STORM.format(n=4000))
+    go = repl.daemon.state.project / "all-subscribed"
+    half = "import os, time\nfor i in range({a}, {b}): print(i, flush=True)\n"
+    wait = f"while not os.path.exists({str(go)!r}): print(end='', flush=True); time.sleep(0.001)\n"
+    storm = repl.submit(half.format(a=0, b=2000) + wait + half.format(a=2000, b=4000))
     wait_for_status(repl.daemon, storm, "running")
     seen: dict[str, list[Any]] = {}
+    subscribed = threading.Semaphore(0)
 
     def watch(name: str, since: str | None) -> None:
         with repl.daemon.state.connection() as client:
             begun = client.call("events.subscribe", {"since": since})
+            subscribed.release()
             events = until_final(client, storm)
             seen[name] = bare(events)
             first = int((since or begun["cursor"]).partition(".")[2]) + 1
@@ -113,6 +118,10 @@ def test_a_subscription_in_the_middle_of_a_storm_has_no_gap(repl: Repl) -> None:
         since = start if i % 3 == 1 else since
         threads.append(threading.Thread(target=watch, args=(f"w{i}", since)))
         threads[-1].start()
+    for _ in threads:
+        # Who subscribes from now on would wait for ever for a storm that is over.
+        assert subscribed.acquire(timeout=60)
+    go.touch()
     for thread in threads:
         thread.join()
     assert len(seen) == 10
