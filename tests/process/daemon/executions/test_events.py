@@ -97,7 +97,7 @@ def test_a_subscription_in_the_middle_of_a_storm_has_no_gap(repl: Repl) -> None:
     start = repl.daemon.call("daemon.status")["cursor"]
     go = repl.daemon.state.project / "all-subscribed"
     half = "import os, time\nfor i in range({a}, {b}): print(i, flush=True)\n"
-    wait = f"while not os.path.exists({str(go)!r}): print(end='', flush=True); time.sleep(0.001)\n"
+    wait = f"while not os.path.exists({str(go)!r}): print(end=' ', flush=True); time.sleep(0.001)\n"
     storm = repl.submit(half.format(a=0, b=2000) + wait + half.format(a=2000, b=4000))
     wait_for_status(repl.daemon, storm, "running")
     seen: dict[str, list[Any]] = {}
