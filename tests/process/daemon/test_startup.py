@@ -13,6 +13,7 @@ import apsw
 import pytest
 
 from tests.harness.daemon import Daemon
+from tests.process.daemon.story import wait_for_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,7 @@ def test_stopping_with_kernels_leaves_nothing(daemon: Daemon) -> None:
     cell = daemon.call(
         "execution.submit", runtime=runtime["id"], code="import time; time.sleep(600)"
     )
+    wait_for_status(daemon, cell["id"], "running")
     keeper = daemon.call("daemon.status")["keeper_pid"]
     daemon.stop(kernels=True)
     assert not alive(runtime["pid"])
