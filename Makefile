@@ -10,12 +10,10 @@ BIN := .venv/bin
 run: .venv/.ready
 	@examples/first_run.sh
 
-# A test that fails beside others on two cores is run once more, and named in the summary (R): it is
-# to be mended, but it does not hide what else the run says.
 # The shell's view of the socket is tested with the real tools; npm brings the OpenRPC schema.
 test: .venv/.ready-test
 	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm
-	$(BIN)/python -m pytest -n 4 --reruns 1 -r fERs $(ARGS)
+	$(BIN)/python -m pytest -n 4 $(ARGS)
 
 lint: .venv/.ready-test-lint
 	$(BIN)/ruff check
