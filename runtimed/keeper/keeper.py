@@ -139,9 +139,9 @@ class Keeper:
     def _perform(self, request: Any) -> None:
         perform(self, request)
 
-    def _ring(self, id: str, end: int) -> None:
+    def _ring(self, runtime: str, end: int, *, is_urgent: bool = True) -> None:
         if self._link is not None:
-            self._link.ring(id, end)
+            self._link.ring(runtime, end, is_urgent=is_urgent)
 
     # Journals that cannot be written
 

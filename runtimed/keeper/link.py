@@ -19,12 +19,15 @@ from runtimed.wire.link import Op, Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtimed.keeper.loop import Loop
+    from runtimed.keeper.loop import Loop, Timer
 
 #: More than this comes from mmap(2) and goes back at once: each read would take ten times as long.
 _READ_BYTES = 2**16
 _HELLO_BYTES = 2**16
 _ACCEPT_AGAIN_S = 1.0
+#: How long the bell for what is said in the middle of a kernel's work waits for more to come: each
+#: ring wakes the daemon for a commit, on a processor that the kernel may want.
+_BELL_PATIENCE_S = 0.002
 # sys/un.h and sys/ucred.h of macOS, which the socket module does not name.
 _DARWIN_SOL_LOCAL, _DARWIN_LOCAL_PEERCRED = 0, 1
 
@@ -147,6 +150,7 @@ class Link:
         self._current: Connection | None = None
         self._epoch = 0
         self._bells: dict[str, int] = {}
+        self._patience: Timer | None = None
         self._listen()
         loop.before_wait(self._ring)
 
@@ -210,6 +214,7 @@ class Link:
             before.close()
         self._epoch += 1
         self._bells = {}
+        self._lose_patience()
         log(f"link: daemon pid {header.get('pid')}, epoch {self._epoch}")
         self._changed()
 
@@ -220,13 +225,25 @@ class Link:
             log("link: the daemon has gone")
             self._changed()
 
-    def ring(self, runtime: str, end: int) -> None:
+    def ring(self, runtime: str, end: int, *, is_urgent: bool = True) -> None:
         """Note how far a journal reaches; only the latest offset of each is told."""
-        if self._current is not None:
-            self._bells[runtime] = end
+        if self._current is None:
+            return
+        if is_urgent:
+            self._lose_patience()
+        elif not self._bells:
+            self._patience = self.loop.later(_BELL_PATIENCE_S, self._lose_patience)
+        self._bells[runtime] = end
+
+    def _lose_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _ring(self) -> None:
-        if self._bells and self._current is not None and self._current.is_writable:
+        if self._patience is not None or not self._bells or self._current is None:
+            return
+        if self._current.is_writable:
             bells, self._bells = self._bells, {}
             self._current.send({"bell": bells})
             passing(Step.DOORBELL_RUNG)

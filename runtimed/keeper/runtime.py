@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runtimed.host import Step, boot_id, passing
 from runtimed.keeper.dispatch import Dispatcher
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from runtimed.keeper.loop import Loop
 
 
+class Ring(Protocol):
+    """Tell the daemon, when it can be told, that this runtime's journal reaches so far."""
+
+    def __call__(self, runtime: str, end: int, *, is_urgent: bool = True) -> None: ...
+
+
 @dataclass(slots=True)
 class Surroundings:
     """What all runtimes of a keeper share."""
@@ -36,8 +42,7 @@ class Surroundings:
     loop: Loop
     context: zmq.Context[zmq.Socket[bytes]]
     pending: Pending
-    ring: Callable[[str, int], None]
-    """Tell the daemon, when it can be told, that this runtime's journal reaches so far."""
+    ring: Ring
     stuck: Callable[[], None]
     """Have the journals that cannot be written tried again."""
     changed: Callable[[], None]
@@ -90,12 +95,14 @@ class Runtime:
         With ``or_refuse`` a record that cannot be written now has never been.
         """
         written = self.journal.append(kind, meta, frames, or_refuse=or_refuse)
-        if written and _is_news(kind, meta):
-            self._surroundings.ring(self.id, self.journal.end)
-        elif not written and not or_refuse:
-            self._surroundings.stuck()
         if written or not or_refuse:
             self.facts.apply(kind, meta, frames)
+        if written and _is_news(kind, meta):
+            # What a kernel says in the middle of its work waits for what it says next.
+            is_urgent = kind != Kind.RECV or not self.facts.busy
+            self._surroundings.ring(self.id, self.journal.end, is_urgent=is_urgent)
+        elif not written and not or_refuse:
+            self._surroundings.stuck()
         return written
 
     def event(self, event: Event, **fields: Any) -> bool:

@@ -148,8 +148,9 @@ def test_journal_goes_on_while_the_daemon_is_stopped(daemon: Daemon, runtime: An
     cell = daemon.call(
         "execution.submit",
         runtime=runtime["id"],
-        code="import time\nend = time.monotonic() + 6\ni = 0\n"
+        code="import time\nend = time.monotonic() + 30\ni = 0\n"
         "while time.monotonic() < end:\n    print('x' * 100, i, flush=True)\n    i += 1\n"
+        "    if i % 50 == 0: time.sleep(0.01)\n"
         f"{note(truth, 'ended')}\ni",
     )
     journal = daemon.state.dir / "journal" / runtime["id"]
