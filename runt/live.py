@@ -14,7 +14,7 @@ from runt import exits, outputs
 from runt.failures import UsageFailure
 from runt.ids import new_id, short
 from runt.shows import gap_sentence
-from runt.writer import StdoutClosed
+from runt.writer import StdoutLost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Live:
         self._interrupts = 0
         self._interrupt_sent = False
         self._interrupt_answered = False
-        self._stdout_closed = False
+        self._stdout_lost: OSError | None = None
         self._refused_stdin = False
         self._begun = new_id()
         self._said_notices = False
@@ -89,7 +89,7 @@ class Live:
             self._accepted = True
             if wait_s is not None:
                 self._deadline = time.monotonic() + wait_s
-            if self._interrupts or self._stdout_closed:
+            if self._interrupts or self._stdout_lost:
                 self._interrupt()
 
         # A large request blocks while the daemon does not read it.
@@ -107,8 +107,10 @@ class Live:
         while not self._is_over():
             self._turn()
         self.drain()
-        if self._stdout_closed:
+        if isinstance(self._stdout_lost, BrokenPipeError):
             return exits.STDOUT_CLOSED
+        if self._stdout_lost is not None:
+            raise self._stdout_lost
         if self._refused_stdin:
             return exits.USAGE
         if self.status == "cancelled" and self._interrupts:
@@ -116,7 +118,7 @@ class Live:
         return exits.of_execution(self.status, self.error.get("ename"), self.error.get("evalue"))
 
     def _is_over(self) -> bool:
-        if self._stdout_closed and self._interrupt_answered:
+        if self._stdout_lost and self._interrupt_answered:
             return True
         return self._accepted and self.status in exits.BY_STATUS and not self._owed
 
@@ -127,7 +129,7 @@ class Live:
         reads = self._writer.pending_bytes < _ENOUGH_PENDING_BYTES
         if reads:
             poll.register(self._feed.fileno(), select.POLLIN)
-        watched = self._shows.watched_stdout if not self._stdout_closed else None
+        watched = self._shows.watched_stdout if self._stdout_lost is None else None
         if watched is not None:
             poll.register(watched, 0)
         if (out := self._writer.waiting_for) is not None:
@@ -139,7 +141,7 @@ class Live:
         if out in ready:
             self._pump()
         elif watched in ready:
-            self._lost_stdout()
+            self._lost_stdout(BrokenPipeError())
         if reads and self._feed.fileno() in ready:
             for event in self._feed.receive():
                 self._on_event(event)
@@ -163,8 +165,8 @@ class Live:
     def _pump(self) -> None:
         try:
             self._writer.pump()
-        except StdoutClosed:
-            self._lost_stdout()
+        except StdoutLost as lost:
+            self._lost_stdout(lost.error)
 
     def drain(self) -> None:
         """Write what is left, until it is written or a signal comes."""
@@ -261,7 +263,7 @@ class Live:
             self.error = output
         elif output.get("output_type") == "execute_result":
             self.result = output
-        if not self._stdout_closed:
+        if self._stdout_lost is None:
             self._shows.show(self._writer, operation)
 
     # -- signals, stdin, stdout
@@ -281,15 +283,15 @@ class Live:
 
         def answered(result: Any, failure: CallFailed | None) -> None:
             self._interrupt_answered = True
-            if failure is not None and not self._stdout_closed:
+            if failure is not None and self._stdout_lost is None:
                 self._writer.put_line(2, f"runt: {failure}\n")
 
         if not self._interrupt_sent:
             self._interrupt_sent = True
             self._feed.request("execution.interrupt", {"execution": self.id}, answered)
 
-    def _lost_stdout(self) -> None:
-        self._stdout_closed = True
+    def _lost_stdout(self, error: OSError) -> None:
+        self._stdout_lost = error
         self._writer.forget(1)
         if self._accepted:
             self._interrupt()

@@ -18,7 +18,7 @@ def parameters(options: dict[str, object], *, detached: bool) -> dict[str, objec
     code, from_stdin = read_code(options)
     params: dict[str, object] = {"code": code}
     params |= which_runtime(options)
-    for name in ("id", "group", "argv"):
+    for name in ("id", "group"):
         if options.get(name) is not None:
             params[name] = options[name]
     if options.get("no_stop_on_error"):
@@ -27,11 +27,20 @@ def parameters(options: dict[str, object], *, detached: bool) -> dict[str, objec
         params["carry_over"] = True
     if options.get("cell"):
         params["cell"] = _cell(str(options["cell"]))
+    rest: Any = options.get("argv")
+    if rest is not None or options.get("file") not in (None, "-"):
+        params["argv"] = [_program(options), *(rest or ())]
     if not from_stdin and wants_stdin(code, options, detached=detached):
         params["stdin"] = read_stdin()
         # Else sys.argv is the kernel's own, and fileinput would read the files that it names.
-        params.setdefault("argv", [])
+        params.setdefault("argv", [_program(options)])
     return params
+
+
+def _program(options: dict[str, object]) -> str:
+    """Return what Python would call the program: its file, or ``-c``."""
+    file = options.get("file")
+    return "-c" if file in (None, "-") else os.fsencode(str(file)).decode("utf-8", "replace")
 
 
 def which_runtime(options: dict[str, object]) -> dict[str, object]:

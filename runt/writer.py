@@ -15,8 +15,12 @@ _STDOUT = 1
 _TERMINAL_GONE = (errno.EIO, errno.ENXIO)
 
 
-class StdoutClosed(Exception):
-    """Whoever read our stdout is gone."""
+class StdoutLost(Exception):
+    """Our stdout takes no more: whoever read it is gone, or the disk is full."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror)
+        self.error = error
 
 
 class Writer:
@@ -47,7 +51,7 @@ class Writer:
         return self._queue[0][0] if self._queue else None
 
     def pump(self) -> None:
-        """Write one piece. Raises `StdoutClosed`, or `OSError` (a disk that is full).
+        """Write one piece. Raises `StdoutLost`, and `OSError` where stderr takes no more.
 
         A closed stderr and a terminal that is gone swallow what they get: SIGHUP tells of it.
         """
@@ -56,13 +60,11 @@ class Writer:
             written = os.write(fd, content[:_PIECE_BYTES])
         except BlockingIOError:
             return
-        except BrokenPipeError as error:
-            if fd == _STDOUT:
-                self.forget(fd)
-                raise StdoutClosed(error.strerror) from error
-            written = len(content)
         except OSError as error:
-            if error.errno not in _TERMINAL_GONE:
+            if fd == _STDOUT and error.errno not in _TERMINAL_GONE:
+                self.forget(fd)
+                raise StdoutLost(error) from error
+            if error.errno not in (*_TERMINAL_GONE, errno.EPIPE):
                 raise
             written = len(content)
         self.pending_bytes -= written

@@ -12,7 +12,7 @@ from runt.feed import Feed
 from runt.ids import short
 from runt.options import json_option, quiet_option
 from runt.shows import Shows, ended_sentence, gap_sentence
-from runt.writer import StdoutClosed, Writer
+from runt.writer import StdoutLost, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,8 @@ def command(id: str, since: str | None, quiet: bool, as_json: bool) -> int:
         if noun == "runtime":
             return exits.OK
         return _exit_code(document["id"], quiet=as_json)
-    except StdoutClosed:
-        return exits.STDOUT_CLOSED
+    except StdoutLost as lost:
+        raise lost.error from None
 
 
 def follow(noun: str, id: str, since: str | None) -> Iterator[Event]:
@@ -131,7 +131,7 @@ class _Display:
         self._seen: set[str] = set()
 
     def show(self, event: Event) -> None:
-        """Print an event. Raises `StdoutClosed`."""
+        """Print an event. Raises `StdoutLost`."""
         if self._as_json:
             event = {name: value for name, value in event.items() if name != "subscription"}
             self._writer.put(1, jsonout.line({"schema": jsonout.SCHEMA, **event}))

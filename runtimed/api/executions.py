@@ -70,7 +70,17 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
         bool, Meta(description="Stay queued when the kernel restarts or dies.")
     ] = False
     stdin: Annotated[str | None, Meta(description="What input() and sys.stdin read.")] = None
-    argv: Annotated[list[str] | None, Meta(description="sys.argv[1:], in a Python kernel.")] = None
+    argv: (
+        Annotated[
+            list[str],
+            Meta(
+                min_length=1,
+                description="sys.argv, in a Python kernel: what the program is called, "
+                "then its arguments.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 @api("execution.submit", Effect.WRITE, errors=_SUBMIT_ERRORS)

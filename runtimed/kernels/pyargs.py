@@ -12,7 +12,7 @@ import builtins, os, sys, tempfile
 saved = sys.__dict__.setdefault("_runtimed_saved", {})
 if argv is not None:
     saved.setdefault("argv", sys.argv)
-    sys.argv = ["-c", *argv]
+    sys.argv = argv
 if data is not None:
     saved.setdefault("stdin", sys.stdin)
     if "fd" not in saved:

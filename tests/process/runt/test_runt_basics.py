@@ -167,8 +167,9 @@ def test_a_kernel_that_does_not_exist(daemon: Daemon, runt: Runt) -> None:
 
 
 def test_code_from_files_and_pipes(daemon: Daemon, runt: Runt, state: State) -> None:
-    (state.project / "prog.py").write_text("import sys\nprint(sys.argv[1:])\n")
-    assert runt("eval", "-f", "prog.py", "--", "a", "-b").stdout == "['a', '-b']\n"
+    (state.project / "prog.py").write_text("import sys\nprint(sys.argv)\n")
+    assert runt("eval", "-f", "prog.py", "--", "a", "-b").stdout == "['prog.py', 'a', '-b']\n"
+    assert runt("eval", "-f", "prog.py").stdout == "['prog.py']\n"
     assert runt("eval", stdin="print('piped')").stdout == "piped\n"
     assert runt("eval", "-", stdin="1 + 1\n").stdout == "2\n"
 
@@ -190,6 +191,15 @@ def test_a_closed_pipe_is_exit_141(daemon: Daemon, state: State) -> None:
     done = shell(state, "{ runt eval 'while True: print(1)'; echo $? >code; } | head -1")
     assert done.stdout == "1\n"
     assert (state.project / "code").read_text() == "141\n"
+
+
+def test_a_stdout_that_takes_no_more_ends_it(daemon: Daemon, state: State) -> None:
+    done = shell(state, "runt eval 'while True: print(1)' >/dev/full")
+    assert done.returncode == 70
+    assert done.stderr.endswith("runt: [Errno 28] No space left on device\n")
+    assert shell(state, "runt eval 2").stdout == "2\n"
+    # Nothing runs on that nobody can see.
+    assert shell(state, "runt ps --json").stdout.count('"idle"') == 1
 
 
 def test_data_is_piped_into_the_code(daemon: Daemon, state: State) -> None:

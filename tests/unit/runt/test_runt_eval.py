@@ -30,7 +30,7 @@ def test_hello_subscription_and_code_are_one_write(serve: Serve, run: Run) -> No
     assert daemon.reads[0].count(b"\n") == 3
     submitted = daemon.params("execution.submit")[0]
     assert submitted["code"] == "1+1"
-    assert submitted["argv"] == ["a", "b"]
+    assert submitted["argv"] == ["-c", "a", "b"]
     assert daemon.params("events.subscribe") == [{"execution": submitted["id"]}]
     assert daemon.params("daemon.hello")[0]["client"] == "runt"
 

@@ -403,7 +403,11 @@ def test_closed_standard_streams_do_not_become_the_socket(
 
 @pytest.mark.parametrize("verb", [["eval", "1"], ["ps"]])
 def test_a_full_disk_is_said(serve: Serve, run: Run, verb: list[str]) -> None:
-    serve(execution__submit=running(out("text\n"), end()), runtime__list=lambda c, p: [])
+    serve(
+        execution__submit=running(out("text\n"), end()),
+        execution__interrupt=lambda c, p: {"how": "none", "execution": p["execution"]},
+        runtime__list=lambda c, p: [],
+    )
     with open("/dev/full", "w") as full:
         process = run.popen(*verb, stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         _, stderr = process.communicate(timeout=20)

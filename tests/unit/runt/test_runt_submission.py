@@ -122,7 +122,7 @@ def test_a_stdin_that_is_not_utf8_is_refused(stdin: Any) -> None:
         submission.parameters(options(code="sys.stdin.read()"), detached=False)
 
 
-@pytest.mark.parametrize(("argv", "sent"), [(None, []), (["a"], ["a"])])
+@pytest.mark.parametrize(("argv", "sent"), [(None, ["-c"]), (["a"], ["-c", "a"])])
 def test_code_that_is_fed_stdin_has_no_arguments_of_the_kernel(
     stdin: Any, argv: list[str] | None, sent: list[str]
 ) -> None:
@@ -215,7 +215,7 @@ def test_options_become_parameters() -> None:
         "stop_on_error": False,
         "carry_over": True,
         "cell": {"notebook": "dir/nb.ipynb", "id": "c1"},
-        "argv": ["a"],
+        "argv": ["-c", "a"],
     }
 
 

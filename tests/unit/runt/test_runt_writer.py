@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runt.writer import StdoutClosed, Writer
+from runt.writer import StdoutLost, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_a_reader_that_is_gone_is_an_exception_and_its_text_is_dropped() -> None
         writer.put(1, "a")
         writer.put(2, "")
         os.close(stdout)
-        with pytest.raises(StdoutClosed):
+        with pytest.raises(StdoutLost):
             writer.pump()
         assert writer.waiting_for is None
         assert writer.pending_bytes == 0

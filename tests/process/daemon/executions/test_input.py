@@ -149,9 +149,9 @@ def test_all_is_as_before_afterwards(repl: Repl, code: str) -> None:
     )
     repl.eval(look)
     before = text(repl.eval(look))
-    seen = repl.eval("import sys; print(sys.argv)", stdin="x", argv=["-a", "b c"])
+    seen = repl.eval("import sys; print(sys.argv)", stdin="x", argv=["-c", "-a", "b c"])
     assert text(seen) == "['-c', '-a', 'b c']\n"
-    during = text(repl.eval("print(sorted(globals()))", stdin="x", argv=[]))
+    during = text(repl.eval("print(sorted(globals()))", stdin="x", argv=["-c"]))
     numbered = ("_i", "_", "_ih", "_oh")
     names = before.splitlines()[1]
     assert set(eval(during)) - set(eval(names)) <= {  # our own literals
