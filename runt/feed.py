@@ -8,10 +8,9 @@ arrive twice (an execution brings its id).
 
 from __future__ import annotations
 
-from runt.failures import Failure
-from runt.session import ATTEMPTS, CLIENT, GONE
-from runtimed.client.connect import CallFailed
-from runtimed.client.lines import hello_request
+from runt.session import ATTEMPTS, GONE
+from runtimed.client.connect import CallFailed, unreachable
+from runtimed.paths import socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     Then = Callable[[Any, CallFailed | None], None]
     Request = tuple[str, dict[str, Any], Then]
-
-_OF_THE_CONNECTION = ("daemon.hello", "events.subscribe")
 
 
 class Feed:
@@ -52,15 +49,9 @@ class Feed:
         return self._since
 
     def open(self, *requests: Request) -> None:
-        """Connect and send the subscription with these requests, all in one write."""
-        self._client = client = self._connect()
-
-        def greeted(hello: Any, failure: CallFailed | None) -> None:
-            if failure is not None:
-                raise client.refused_hello(failure)
-            client.check_hello(hello)
-
-        self._send([(*hello_request(CLIENT), greeted), self._subscription(), *requests])
+        """Connect, and send the subscription with these requests in one write."""
+        self._client = self._connect()
+        self._send([self._subscription(), *requests])
 
     def request(self, method: str, params: dict[str, Any], then: Then) -> None:
         """Send a request; ``then(result, failure)`` is called by `receive` with its answer."""
@@ -143,8 +134,9 @@ class Feed:
         self.close()
         self._attempts += 1
         if self._attempts > ATTEMPTS:
-            raise Failure("runtimed hangs up again and again; its log tells more")
-        requests = [r for r in self._unanswered.values() if r[0] not in _OF_THE_CONNECTION]
+            detail = "it hangs up again and again; its log tells more"
+            raise unreachable(socket_path(), detail)
+        requests = [r for r in self._unanswered.values() if r[0] != "events.subscribe"]
         self._unanswered.clear()
         if self._since is None:
             self._since = self._again_from

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _ENOUGH_PENDING_BYTES = 1 << 20
 
 
+#: poll(2) takes no more milliseconds than an int has; the loop looks again.
+_LONGEST_POLL_MS = 86_400_000.0
+
+
 class Detached(Exception):
     """We stop following; what was accepted runs on."""
 
@@ -155,7 +159,8 @@ class Live:
             return 0
         if self._deadline is None:
             return None
-        return max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+        left_ms = max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+        return min(left_ms, _LONGEST_POLL_MS)
 
     def _wait_expired(self) -> None:
         if self.status not in exits.BY_STATUS:

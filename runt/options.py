@@ -8,12 +8,35 @@ from typing import TYPE_CHECKING
 import click
 
 from runt import exits, jsonout, session
-from runt.commands.evaluate_options import OPTIONS, Option, split
+from runt.commands.evaluate_options import MOST_S, OPTIONS, Option, split
 from runt.ids import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
+    """A finite time, ten years at most; ``above_zero``: and not none at all."""
+
+    name = "seconds"
+
+    def __init__(self, *, above_zero: bool = False) -> None:
+        self._above_zero = above_zero
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        if self._above_zero and seconds <= 0:
+            self.fail(f"{value} is not more than 0 seconds.", param, ctx)
+        if not 0 <= seconds <= MOST_S:  # so nan is none
+            self.fail(f"{value} is not from 0 to {MOST_S:.0f} seconds (ten years).", param, ctx)
+        return seconds
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
@@ -81,7 +104,7 @@ def _how(option: Option) -> dict[str, Any]:
     if option.kind == "many":
         how["multiple"] = True
     elif option.kind == "seconds":
-        how["type"] = click.FloatRange(min=0)
+        how["type"] = Seconds()
     elif isinstance(option.kind, tuple):
         how["type"] = click.Choice(option.kind)
     return how

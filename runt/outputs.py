@@ -80,15 +80,6 @@ def size(bytes_: int) -> str:
     raise AssertionError(bytes_)
 
 
-def without_colour(text: str) -> str:
-    """Return the text without ANSI escape sequences (ECMA-48)."""
-    if "\x1b" not in text:
-        return text
-    import re
-
-    return re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", "", text)
-
-
 def blobs(value: object) -> list[dict[str, Any]]:
     """Return the blob references inside an output or event that are needed to show it as text."""
     if not isinstance(value, dict):

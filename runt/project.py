@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from runt.failures import UsageFailure
 from runtimed.environ import inheritable
 
 TYPE_CHECKING = False
@@ -50,6 +51,7 @@ def environment(added: Iterable[str] = (), *, clean: bool = False) -> dict[str, 
 
     ``clean`` begins with what a login has (HOME, USER, LOGNAME, PATH, LANG, SHELL, TMPDIR) in
     place of all; ``added`` are ``NAME=VALUE`` strings, or a ``NAME`` taken from the caller.
+    Raises `UsageFailure` for one that is neither.
     """
     taken = {
         name: value
@@ -58,12 +60,11 @@ def environment(added: Iterable[str] = (), *, clean: bool = False) -> dict[str, 
     }
     for item in added:
         name, equals, value = item.partition("=")
-        if equals:
-            taken[name] = value
-        elif name in os.environ:
-            taken[name] = os.environ[name]
-        else:
-            taken.pop(name, None)
+        if not name:
+            raise UsageFailure(f"--env takes NAME=VALUE or NAME, not {item!r}")
+        if not equals and name not in os.environ:
+            raise UsageFailure(f"--env {name}: there is no variable of that name here to pass on")
+        taken[name] = value if equals else os.environ[name]
     return {_text(name): _text(value) for name, value in taken.items() if name}
 
 

@@ -6,41 +6,58 @@ import sys
 
 from runt import exits
 from runt.failures import Failure
-from runtimed.client.connect import CallFailed, dial
+from runtimed.client.connect import CallFailed, HungUp, Nobody, dial
 from runtimed.client.lines import LineClient
 from runtimed.paths import socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Callable
     from typing import Any
 
 #: Failures that mean: this daemon is going away, ask the next one.
 GONE = ("DaemonUnreachable", "ShuttingDown")
-#: How many daemons in a row may go away before they have answered anything.
+#: How many daemons in a row may go away before one answers.
 ATTEMPTS = 5
 #: What the record says about who submitted.
 CLIENT = "runt"
 
 
 def connect(*, start: bool = True) -> LineClient:
-    """Connect to the daemon, without a word yet; ``start`` it where it does not run."""
+    """Connect to the daemon and exchange hellos; ``start`` it where it does not run.
+
+    Code and environment are for one that has shown that it is ours. Raises `CallFailed`.
+    """
     path = socket_path()
+    for _ in range(ATTEMPTS):
+        client = LineClient(_dialled(path, start=start), path)
+        try:
+            client.hello(CLIENT)
+        except CallFailed as failure:
+            if not isinstance(failure, HungUp) and failure.name != "ShuttingDown":
+                raise
+            gone = failure
+        else:
+            return client
+    raise gone
+
+
+def _dialled(path: str, *, start: bool) -> socket:
     try:
-        return LineClient(dial(path), path)
-    except CallFailed as failure:
-        if not start or failure.name != "DaemonUnreachable":
+        return dial(path)
+    except Nobody:
+        if not start:
             raise
     from runtimed.client.start import ensure_daemon
 
-    return LineClient(ensure_daemon(path), path)
+    return ensure_daemon(path)
 
 
 def call(method: str, params: dict[str, Any], *, start: bool = True) -> Any:
     """Make one call on a connection of its own, and return its result. Raises `CallFailed`."""
     client = connect(start=start)
     try:
-        client.hello(CLIENT)
         return client.call(method, params)
     finally:
         client.close()
@@ -51,7 +68,6 @@ def call_again(method: str, params: dict[str, Any]) -> Any:
     for _ in range(ATTEMPTS):
         client = connect()
         try:
-            client.hello(CLIENT)
             return client.call(method, params)
         except CallFailed as failure:
             if failure.name not in GONE:

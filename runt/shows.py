@@ -45,7 +45,9 @@ class Shows:
         if fd == 1 and self._streams_to:
             fd = self._streams_to
         if output["output_type"] == "error" and not self._colour[fd]:
-            text = outputs.without_colour(text)
+            from runtimed.model.text import without_ansi
+
+            text = without_ansi(text)
         if output["output_type"] == "stream":
             writer.put(fd, text)
         else:

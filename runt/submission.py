@@ -25,7 +25,7 @@ def parameters(options: dict[str, object], *, detached: bool) -> dict[str, objec
         params["stop_on_error"] = False
     if options.get("carry_over"):
         params["carry_over"] = True
-    if options.get("cell"):
+    if options.get("cell") is not None:
         params["cell"] = _cell(str(options["cell"]))
     rest: Any = options.get("argv")
     if rest is not None or options.get("file") not in (None, "-"):
@@ -45,6 +45,7 @@ def _program(options: dict[str, object]) -> str:
 
 def which_runtime(options: dict[str, object]) -> dict[str, object]:
     """Return the parameters that name a runtime, or say which one to find or start."""
+    _refuse_empty(options, "runtime", "kernel", "python", "name")
     if options.get("rm"):
         return start_parameters(options)
     named = options.get("runtime") or os.environ.get("RUNT_RUNTIME")
@@ -62,6 +63,7 @@ def which_runtime(options: dict[str, object]) -> dict[str, object]:
 
 def start_parameters(options: dict[str, object]) -> dict[str, object]:
     """Return the parameters with which a runtime is started here."""
+    _refuse_empty(options, "kernel", "python", "name")
     cwd = project.cwd()
     added: Any = options.get("env") or ()
     params: dict[str, object] = {
@@ -75,6 +77,16 @@ def start_parameters(options: dict[str, object]) -> dict[str, object]:
     if options.get("name"):
         params["name"] = options["name"]
     return params
+
+
+def _refuse_empty(options: dict[str, object], *names: str) -> None:
+    """Raise `UsageFailure` for an option that is given and empty: a script's unset variable.
+
+    Taken for one that is not given, it would run the code somewhere else.
+    """
+    for name in names:
+        if options.get(name) == "":
+            raise UsageFailure(f"--{name} is empty")
 
 
 def as_place(wish: str) -> str:

@@ -66,7 +66,6 @@ class _Starting:
 
     def follow(self, client: LineClient, signals: Signals) -> dict[str, Any]:
         """Return the runtime. Raises `CallFailed`, and `Detached` after a signal."""
-        signals.leaving_default(lambda: client.hello(session.CLIENT))()
         (request_id,) = client.send_many([("runtime.start", self._params)])
         poll = select.poll()
         poll.register(signals.fileno(), select.POLLIN)

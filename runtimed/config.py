@@ -19,7 +19,7 @@ class Config:
     """What can be set, with its default and unit."""
 
     max_request_bytes: int = 64 * 1024 * 1024
-    """The longest JSON-RPC line that is accepted."""
+    """The longest JSON-RPC line that is accepted; all that are on their way: four times that."""
     max_batch: int = 10_000
     """The most requests in one JSON-RPC batch."""
     blob_limit_bytes: int = 256 * 1024

@@ -119,7 +119,10 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         self._supervisor.load()
         async with asyncio.TaskGroup() as tasks:
-            limits = Limits(line_bytes=self._config.max_request_bytes, batch=self._config.max_batch)
+            line_bytes = self._config.max_request_bytes
+            limits = Limits(
+                line_bytes=line_bytes, unended_bytes=4 * line_bytes, batch=self._config.max_batch
+            )
             server = UnixServer(
                 self._socket_path, Dispatcher(self._context, HANDLERS), tasks, limits
             )

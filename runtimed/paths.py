@@ -80,12 +80,15 @@ def check_private(directory: str) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise UnsafePath(f"{directory} is not a directory")
     if found.st_uid != os.getuid():
-        raise UnsafePath(f"{directory} belongs to uid {found.st_uid}, not to us")
-    if found.st_mode & 0o077:
         raise UnsafePath(
-            f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700 "
-            f"(chmod 700 {directory}, if it is yours)"
+            f"{directory} belongs to uid {found.st_uid}, not to us; choose another path"
         )
+    if found.st_mode & 0o077:
+        # A sticky directory is shared on purpose, as /tmp is: to close it is no advice.
+        is_shared = found.st_mode & stat.S_ISVTX
+        advice = "choose another path" if is_shared else f"chmod 700 {directory}, if it is yours"
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        raise UnsafePath(f"{directory} has mode {mode}; it must be 0700 ({advice})")
 
 
 def state_dir() -> str:

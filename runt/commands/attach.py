@@ -129,6 +129,7 @@ class _Display:
         self._writer = Writer()
         self._shows = Shows()
         self._seen: set[str] = set()
+        self._statuses: dict[str, str] = {}
 
     def show(self, event: Event) -> None:
         """Print an event. Raises `StdoutLost`."""
@@ -153,11 +154,17 @@ class _Display:
         elif event["type"] == "input":
             self._writer.put_line(2, f"{short(event['execution'])} asks: {data['prompt']}\n")
         elif self._of_runtime and "status" in data:
-            about = event["execution"] or event["runtime"]
-            line = f"{short(about)} {data['status']}"
-            if data.get("code"):
-                line += f": {data['code'].strip().splitlines()[0]}" if data["code"].strip() else ""
-            self._writer.put_line(1, line + "\n")
+            self._show_status(event["execution"] or event["runtime"], data)
+
+    def _show_status(self, id: str, change: dict[str, Any]) -> None:
+        """Say a new status. Of other changes, events repeat the status that it had."""
+        status = change["status"]
+        if self._statuses.get(id) == status:
+            return
+        self._statuses[id] = status
+        code = (change.get("code") or "").strip()
+        line = f"{short(id)} {status}" + (f": {code.splitlines()[0]}" if code else "")
+        self._writer.put_line(1, line + "\n")
 
 
 def _whole(operation: dict[str, Any]) -> dict[str, Any]:

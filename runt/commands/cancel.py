@@ -24,8 +24,10 @@ def command(executions: tuple[str, ...], quiet: bool, as_json: bool) -> int:
         documents.append(execution)
         shown, status = short(execution["id"]), execution["status"]
         if status != "cancelled":
-            hint = f"; `runt interrupt {shown}` interrupts it" if status == "running" else ""
-            click.echo(f"runt: {shown} is not queued, it is {status}{hint}", err=True)
+            state = "on its way to the kernel" if status == "queued" else status
+            is_final = status in exits.BY_STATUS
+            hint = "" if is_final else f"; `runt interrupt {shown}` interrupts it"
+            click.echo(f"runt: {shown} is not queued, it is {state}{hint}", err=True)
             return exits.CONFLICT
         if not as_json:
             click.echo(shown if quiet else f"cancelled {shown}")

@@ -7,6 +7,9 @@ everything that `parse` does not understand, and give the errors and the help.
 
 from __future__ import annotations
 
+#: Ten years: more is a mistake, and too much for what takes it at the other end.
+MOST_S = 315_360_000.0
+
 
 class Option:
     """One option. ``kind``: flag, text, many, seconds, count, or a tuple of choices."""
@@ -129,10 +132,10 @@ def _take(found: dict[str, object], option: Option, value: str) -> bool:
         found[option.name] = (*found[option.name], value)  # type: ignore[misc]
     elif option.kind == "seconds":
         try:
-            found[option.name] = float(value)
+            found[option.name] = seconds = float(value)
         except ValueError:
             return False
-        return found[option.name] >= 0  # type: ignore[operator]
+        return 0 <= seconds <= MOST_S  # so nan is none
     elif isinstance(option.kind, tuple):
         found[option.name] = value
         return value in option.kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -9,12 +10,14 @@ import click
 from runt import jsonout, session
 from runt.ids import short
 from runt.options import json_option, quiet_option
+from runt.shows import takes_colour
+from runtimed.model.text import without_ansi
 
 
 @click.command("output")
 @click.argument("execution")
 @click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
-@click.option("--grep", metavar="REGEX", help="Only lines that match (Python re).")
+@click.option("--grep", metavar="REGEX", help="Only lines that match (Python re), colours aside.")
 @click.option("--lines", type=click.IntRange(1, 100_000), metavar="N", help="N lines at most.")
 @click.option("--cursor", type=click.IntRange(min=0), metavar="N", help="Begin at line N.")
 @click.option("--mime", metavar="TYPE", help="Show rich outputs as this type where they have it.")
@@ -24,6 +27,7 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
     """Print what EXECUTION has put out so far, as text.
 
     With --lines or --tail one page, and its --json tells the cursor of the next; else all of it.
+    Colours, and whatever else is an ANSI sequence, are for terminals and for --json.
     """
     params = {name: value for name, value in filters.items() if value is not None}
     params["execution"] = execution
@@ -38,7 +42,7 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
         pages.append(page)
         _print(page, quiet=quiet, as_json=as_json)
     if page.get("unfinished") and not (quiet or as_json):
-        click.echo(page["unfinished"].encode("utf-8", "replace"), nl=False)
+        _echo(page["unfinished"])
     if as_json:
         whole = {**page, "lines": [line for one in pages for line in one["lines"]]}
         jsonout.print_document("output", whole)
@@ -48,5 +52,12 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
 
 def _print(page: dict[str, Any], *, quiet: bool, as_json: bool) -> None:
     if not (quiet or as_json) and page["lines"]:
-        text = "\n".join(page["lines"]) + "\n"
-        click.echo(text.encode("utf-8", "replace"), nl=False)
+        _echo("\n".join(page["lines"]) + "\n")
+
+
+def _echo(text: str) -> None:
+    """Print it as it is; not by `click.echo`, which has its own idea of who takes colours."""
+    if not takes_colour(1):
+        text = without_ansi(text)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))

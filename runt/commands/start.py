@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runt import jsonout, session
+from runt.failures import UsageFailure
 from runt.ids import short
-from runt.options import json_option, quiet_option, start_options
+from runt.options import Seconds, json_option, quiet_option, start_options
 from runt.submission import start_parameters
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 @start_options
 @click.option(
     "--idle-stop",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(above_zero=True),
     metavar="SECONDS",
     help="Stop it after so long without work; else it never stops by itself.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(above_zero=True),
     metavar="SECONDS",
     help="Wait so long for its first answer.",
 )
@@ -46,6 +47,8 @@ def command(
     Without KERNEL it is the Python that `runt eval` would start: the active environment's, the
     project's .venv's, your own python3 kernelspec, or runtimed's own.
     """
+    if kernel == "":
+        raise UsageFailure("KERNEL is empty")
     params = start_parameters({**options, "kernel": kernel})
     if idle_stop is not None:
         params["idle_stop_s"] = idle_stop

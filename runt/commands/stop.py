@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from runt.options import end_all, json_option, quiet_option, runtimes_argument
+from runt.options import Seconds, end_all, json_option, quiet_option, runtimes_argument
 
 
 @click.command("stop")
 @runtimes_argument
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     metavar="SECONDS",
     help="Wait so long before each harder means.",
 )

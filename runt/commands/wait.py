@@ -9,7 +9,7 @@ import click
 
 from runt import exits, jsonout, session
 from runt.ids import short
-from runt.options import executions_argument, for_each, json_option, quiet_option
+from runt.options import Seconds, executions_argument, for_each, json_option, quiet_option
 from runt.shows import ended_sentence
 
 
@@ -18,7 +18,7 @@ from runt.shows import ended_sentence
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     metavar="SECONDS",
     help="Wait so long at most, for all of them; then exit 124.",
 )

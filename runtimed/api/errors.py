@@ -12,6 +12,7 @@
     │                              · CannotInterrupt
     ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
     │                              · StoreUnavailable · KeeperUnavailable
+    │                              · FinderUnavailable
     ├── KernelDidNotStart      6   KernelProgramMissing · EnvironmentUnusable
     ├── Denied                 7
     ├── KernelDied             8
@@ -204,10 +205,10 @@ class ExecutionConflict(Conflict):
 
 
 class NameTaken(Conflict):
-    """A living runtime is called {name} already: {runtime}."""
+    """A living runtime is called {wanted} already: {runtime}."""
 
     code = -32025
-    name: str
+    wanted: str
     runtime: str
 
 
@@ -278,6 +279,13 @@ class KeeperUnavailable(Unavailable):
     """The keeper of the kernels does not answer: {detail}"""
 
     code = -32035
+    detail: str
+
+
+class FinderUnavailable(Unavailable):
+    """Kernelspecs could not be looked for: {detail}"""
+
+    code = -32036
     detail: str
 
 

@@ -45,6 +45,10 @@ _SUBMIT_ERRORS = (
 )
 
 
+class Cell(CellRef, forbid_unknown_fields=True):
+    """A cell, as a caller names it."""
+
+
 class _Submission(Call[Execution], frozen=True, kw_only=True):
     code: str
     runtime: Annotated[str | None, Meta(description="The runtime; else the project's one.")] = None
@@ -52,8 +56,12 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
         str | None,
         Meta(description="A directory, absolute: the one live runtime of it is found or started."),
     ] = None
-    kernel_name: Annotated[str | None, Meta(description="As in runtime.start.")] = None
-    environment: Annotated[str | None, Meta(description="As in runtime.start.")] = None
+    kernel_name: Annotated[str, Meta(min_length=1, description="As in runtime.start.")] | None = (
+        None
+    )
+    environment: Annotated[str, Meta(min_length=1, description="As in runtime.start.")] | None = (
+        None
+    )
     cwd: Annotated[str | None, Meta(description="As in runtime.start.")] = None
     env: Annotated[dict[str, str] | None, Meta(description="As in runtime.start.")] = None
     name: RuntimeName | None = None
@@ -61,7 +69,7 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
         str | None,
         Meta(description="A ULID of the caller's. Submitted again, it is the same execution."),
     ] = None
-    cell: Annotated[CellRef | None, Meta(description="The cell of any application.")] = None
+    cell: Annotated[Cell | None, Meta(description="The cell of any application.")] = None
     group: Annotated[
         str | None, Meta(description="A failing execution cancels what is queued of its group.")
     ] = None
@@ -109,7 +117,7 @@ class ExecutionList(Call[list[Execution]], frozen=True, kw_only=True):
 
     runtime: Annotated[str | None, Meta(description="Only of this runtime.")] = None
     status: Annotated[list[ExecutionStatus] | None, Meta(description="Only in these.")] = None
-    cell: Annotated[CellRef | None, Meta(description="Only of this cell.")] = None
+    cell: Annotated[Cell | None, Meta(description="Only of this cell.")] = None
     before: Annotated[str | None, Meta(description="Only older than this execution id.")] = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
@@ -130,7 +138,9 @@ class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
     cursor: Annotated[int, Meta(ge=0, description="The first line wanted; 0 is the first.")] = 0
     lines: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
     tail: Annotated[int, Meta(ge=1, description="Only the last so many lines.")] | None = None
-    grep: Annotated[str | None, Meta(description="Only lines that match (Python re).")] = None
+    grep: Annotated[
+        str | None, Meta(description="Only lines that match (Python re), ANSI sequences aside.")
+    ] = None
     mime: Annotated[
         str | None, Meta(description="Show rich outputs as this type where they have it.")
     ] = None
@@ -138,14 +148,26 @@ class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
 
 @api("execution.cancel", Effect.WRITE, errors=(ExecutionNotFound,))
 class ExecutionCancel(Call[Execution], frozen=True, kw_only=True):
-    """Cancel an execution that is still queued; one that is not is returned as it is."""
+    """Cancel an execution that is still queued; one that is not is returned as it is.
+
+    One that is on its way to the kernel is returned as queued, with that as its reason: it can
+    be interrupted.
+    """
 
     execution: ExecutionRefStr
 
 
-@api("execution.interrupt", Effect.WRITE, errors=(ExecutionNotFound, CannotInterrupt))
+@api(
+    "execution.interrupt",
+    Effect.WRITE,
+    errors=(ExecutionNotFound, CannotInterrupt, KeeperUnavailable),
+)
 class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
-    """Interrupt a running execution, cancel a queued one; nothing happens to a final one."""
+    """Interrupt a running execution, cancel a queued one; nothing happens to a final one.
+
+    One interrupt serves all who ask while it is being delivered, or within half a second after:
+    they are answered as the first was. Where it was not delivered, the next one tries again.
+    """
 
     execution: ExecutionRefStr
 

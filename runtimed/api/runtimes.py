@@ -13,6 +13,7 @@ from runtimed.api.errors import (
     Denied,
     EnvironmentNotFound,
     EnvironmentUnusable,
+    FinderUnavailable,
     KeeperUnavailable,
     KernelDidNotStart,
     KernelNotFound,
@@ -58,12 +59,13 @@ _START_ERRORS = (
     NameTaken,
     KeeperUnavailable,
     StoreUnavailable,
+    FinderUnavailable,
     Denied,
 )
 _FIND_ERRORS = (RuntimeNotFound, AmbiguousReference)
 
 
-@api("environment.list", Effect.READ)
+@api("environment.list", Effect.READ, errors=(FinderUnavailable,))
 class EnvironmentList(Call[list[Environment]], frozen=True, kw_only=True):
     """List what can be started, as the caller would see it."""
 
@@ -96,12 +98,14 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
     project's ``.venv``, the user's own python3 kernelspec, or runtimed's own ipykernel.
     """
 
-    kernel_name: Annotated[
-        str | None, Meta(description="A kernelspec's name, or an environment.")
-    ] = None
-    environment: Annotated[str | None, Meta(description="A Python environment or interpreter.")] = (
-        None
-    )
+    kernel_name: (
+        Annotated[str, Meta(min_length=1, description="A kernelspec's name, or an environment.")]
+        | None
+    ) = None
+    environment: (
+        Annotated[str, Meta(min_length=1, description="A Python environment or interpreter.")]
+        | None
+    ) = None
     name: RuntimeName | None = None
     cwd: Annotated[str | None, Meta(description="Its working directory, absolute.")] = None
     env: Annotated[
@@ -114,11 +118,11 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
         | None
     ) = None
     start_timeout_s: Annotated[
-        float, Meta(gt=0, description="Seconds to wait for the kernel's first answer.")
+        float, Meta(gt=0, description="Seconds to wait for a first answer, over all attempts.")
     ] = 60.0
 
 
-@api("runtime.stop", Effect.DESTROY, errors=_FIND_ERRORS)
+@api("runtime.stop", Effect.DESTROY, errors=(*_FIND_ERRORS, KeeperUnavailable))
 class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
     """Ask the kernel to shut down, then SIGTERM, then SIGKILL; say which one worked."""
 
@@ -126,7 +130,7 @@ class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
     grace_s: Annotated[float, Meta(ge=0, description="Seconds for each rung.")] = 5.0
 
 
-@api("runtime.kill", Effect.DESTROY, errors=_FIND_ERRORS)
+@api("runtime.kill", Effect.DESTROY, errors=(*_FIND_ERRORS, KeeperUnavailable))
 class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
     """Kill the kernel's process and all below it, at once."""
 
@@ -148,9 +152,13 @@ class RuntimeRestart(Call[Runtime], frozen=True, kw_only=True):
     ] = None
 
 
-@api("runtime.interrupt", Effect.WRITE, errors=(*_FIND_ERRORS, RuntimeDead, CannotInterrupt))
+@api(
+    "runtime.interrupt",
+    Effect.WRITE,
+    errors=(*_FIND_ERRORS, RuntimeDead, CannotInterrupt, KeeperUnavailable),
+)
 class RuntimeInterrupt(Call[Interrupted], frozen=True, kw_only=True):
-    """Interrupt what the kernel is running now."""
+    """Interrupt what the kernel is running now, as execution.interrupt does."""
 
     runtime: RuntimeRefStr
 

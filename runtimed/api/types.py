@@ -210,7 +210,7 @@ class Ended(Document):
 
 
 class Interrupted(Document):
-    """What an interrupt did: signal, message, cancelled, or none where it was final already."""
+    """How it was interrupted: signal, message, cancelled, or none where it was final already."""
 
     how: Literal["signal", "message", "cancelled", "none"]
     execution: str | None

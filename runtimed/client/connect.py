@@ -12,6 +12,9 @@ from _socket import AF_UNIX, SOCK_STREAM, socket
 
 from runtimed.paths import UnsafePath, check_private, check_socket_path, socket_path
 
+#: Seconds that a service may take to let us in, and again for its first answer.
+PATIENCE_S = 10
+
 
 class CallFailed(Exception):
     """A call that did not succeed: the error object of the answer, or of a class of the API."""
@@ -33,11 +36,19 @@ class CallFailed(Exception):
         return str(self.data.get("name", "ApiError"))
 
 
-def unreachable(path: str, detail: str) -> CallFailed:
+class Nobody(CallFailed):
+    """Nobody listens there: a daemon may be started."""
+
+
+class HungUp(CallFailed):
+    """It ended the connection before it had answered: the next one may be on its way."""
+
+
+def unreachable(path: str, detail: str, kind: type[CallFailed] = CallFailed) -> CallFailed:
     """Return the failure of a daemon that does not answer."""
     from runtimed.api.errors import DaemonUnreachable
 
-    return CallFailed(DaemonUnreachable(socket=path, detail=detail).to_wire())
+    return kind(DaemonUnreachable(socket=path, detail=detail).to_wire())
 
 
 def not_runtimed(path: str, detail: str) -> CallFailed:
@@ -57,9 +68,9 @@ def denied(detail: str) -> CallFailed:
 def dial(path: str | None = None) -> socket:
     """Return a connected, blocking socket; the default path is `paths.socket_path`.
 
-    Raises `CallFailed`: ``DaemonUnreachable`` where nobody answers, ``NotRuntimed`` where it is no
-    socket, ``Denied`` where it is not ours (whoever owns it would get our code and environment) or
-    no daemon of ours would open one there.
+    Raises `CallFailed`: ``DaemonUnreachable`` where nobody answers (`Nobody`: nobody listens),
+    ``NotRuntimed`` where it is no socket, ``Denied`` where it is not ours (whoever owns it would
+    get our code and environment) or no daemon of ours would open one there.
     """
     path = path or socket_path()
     try:
@@ -75,11 +86,39 @@ def dial(path: str | None = None) -> socket:
         raise denied(f"{path} belongs to uid {found.st_uid}, not to us")
     sock = socket(AF_UNIX, SOCK_STREAM)
     try:
-        sock.connect(path)
+        _connect(sock, path)
+    except BlockingIOError:
+        sock.close()
+        raise no_answer(path) from None
     except OSError as error:
         sock.close()
         raise _nobody(path, error) from None
     return sock
+
+
+def _connect(sock: socket, path: str) -> None:
+    """Connect; where too many have done so before us, wait until one of them is let in.
+
+    Raises `BlockingIOError` if none is in `PATIENCE_S`: somebody listens, and accepts nobody.
+    """
+    sock.setblocking(False)
+    try:
+        sock.connect(path)
+    except BlockingIOError:
+        # select(2) does not tell when there is room again, connect(2) does (unix(7), socket(7)).
+        from _socket import SO_SNDTIMEO, SOL_SOCKET
+        from struct import pack
+
+        sock.setblocking(True)
+        sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("@ll", PATIENCE_S, 0))
+        sock.connect(path)
+        sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("@ll", 0, 0))
+    sock.setblocking(True)
+
+
+def no_answer(path: str) -> CallFailed:
+    """Return the failure of one that listens and does not answer."""
+    return unreachable(path, f"no answer in {PATIENCE_S} s")
 
 
 def _nobody(path: str, error: OSError) -> CallFailed:
@@ -93,5 +132,5 @@ def _nobody(path: str, error: OSError) -> CallFailed:
     except OSError:
         pass  # The directory is yet to be made.
     if isinstance(error, FileNotFoundError):
-        return unreachable(path, "there is no such socket, so it does not run")
-    return unreachable(path, error.strerror or str(error))
+        return unreachable(path, "there is no such socket, so it does not run", Nobody)
+    return unreachable(path, error.strerror or str(error), Nobody)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 
-from runtimed.client.connect import CallFailed, not_runtimed, unreachable
+from runtimed.client import connect as connecting
+from runtimed.client.connect import CallFailed, HungUp, no_answer, not_runtimed, unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ SERVICE = "runtimed.jupyter"
 PROTOCOL = [1, 1]
 #: More than this comes from mmap(2) and goes back at once: each read would take ten times as long.
 _CHUNK_BYTES = 65_536
-#: Seconds that a service may take for its first answer.
-HELLO_TIMEOUT_S = 30.0
+#: More than this for its first line, and it is none of ours.
+_HELLO_BYTES = 65_536
 
 
 class LineClient:
@@ -42,31 +44,39 @@ class LineClient:
     def hello(self, client: str) -> dict[str, Any]:
         """Say who we are; return what the service says of itself.
 
-        Raises `CallFailed` (``NotRuntimed``) and hangs up if it is not ours, or has no protocol
-        version in common with us.
+        Whoever listens there learns nothing else of us before. Raises `CallFailed` and hangs up:
+        ``NotRuntimed`` if it is not ours, or has no protocol version in common with us,
+        ``DaemonUnreachable`` if it does not answer in `connect.PATIENCE_S`, or hangs up (`HungUp`).
         """
-        self._sock.settimeout(HELLO_TIMEOUT_S)
         try:
-            answer = self.call(*hello_request(client))
+            hello: dict[str, Any] = self._exchange_hellos(client)
         except CallFailed as failure:
-            raise self.refused_hello(failure) from None
-        self._sock.settimeout(None)
-        self.check_hello(answer)
-        hello: dict[str, Any] = answer
-        return hello
-
-    def check_hello(self, answer: object) -> None:
-        """Hang up and raise `CallFailed` if this answer to a hello is not one of ours."""
-        if problem := _problem_with(answer):
+            self.close()
+            if failure.name in ("DaemonUnreachable", "NotRuntimed", "ShuttingDown"):
+                raise
+            raise not_runtimed(self._path, failure.message) from None
+        if problem := _problem_with(hello):
             self.close()
             raise not_runtimed(self._path, problem)
+        return hello
 
-    def refused_hello(self, failure: CallFailed) -> CallFailed:
-        """Hang up, and return what it means that a hello failed."""
-        self.close()
-        if failure.name in ("DaemonUnreachable", "NotRuntimed", "ShuttingDown"):
-            return failure
-        return not_runtimed(self._path, failure.message)
+    def _exchange_hellos(self, client: str) -> Any:
+        deadline_s = time.monotonic() + connecting.PATIENCE_S
+        (request_id,) = self.send_many([_hello_request(client)])
+        while not self._lines:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise no_answer(self._path)
+            self._sock.settimeout(left_s)
+            if not self._read_chunk():
+                raise self._hung_up()
+            if not self._lines and sum(map(len, self._chunks)) > _HELLO_BYTES:
+                raise not_runtimed(self._path, "its first line does not end")
+        self._sock.settimeout(None)
+        self._receive()
+        if request_id not in self._answers:
+            raise not_runtimed(self._path, "it says something else before it answers")
+        return self.result(request_id)
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
         """Send one request and return its result. Raises `CallFailed`."""
@@ -88,7 +98,7 @@ class LineClient:
             ids.append(self._last_id)
         try:
             self._sock.sendall("".join(lines).encode("ascii"))
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             pass  # It may have said why before it hung up: `result` reads that.
         except OSError as error:
             raise unreachable(self._path, error.strerror or str(error)) from None
@@ -98,11 +108,14 @@ class LineClient:
         """Wait for the answer to a request that was sent. Raises `CallFailed`."""
         while request_id not in self._answers:
             if not self._receive():
-                raise unreachable(self._path, "it hung up before it had answered")
+                raise self._hung_up()
         answer = self._answers.pop(request_id)
         if "error" in answer:
             raise CallFailed(answer["error"])
         return answer.get("result")
+
+    def _hung_up(self) -> CallFailed:
+        return unreachable(self._path, "it hung up before it had answered", HungUp)
 
     def notifications(self) -> Iterator[dict[str, Any]]:
         """Iterate over notifications as they come, until the service hangs up."""
@@ -165,8 +178,7 @@ class LineClient:
         try:
             chunk = self._sock.recv(_CHUNK_BYTES)
         except TimeoutError:
-            self.close()
-            raise unreachable(self._path, f"no answer in {HELLO_TIMEOUT_S:g} s") from None
+            raise no_answer(self._path) from None
         except ConnectionResetError:
             chunk = b""
         except OSError as error:
@@ -182,8 +194,7 @@ class LineClient:
         return True
 
 
-def hello_request(client: str) -> tuple[str, dict[str, Any]]:
-    """Return the method and parameters of a hello, for who sends it with other requests."""
+def _hello_request(client: str) -> tuple[str, dict[str, Any]]:
     from runtimed import __version__
 
     return "daemon.hello", {"client": client, "version": __version__, "protocol": PROTOCOL}

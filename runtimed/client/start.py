@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from runtimed.client.connect import CallFailed, denied, dial, unreachable
+from runtimed.client.connect import Nobody, denied, dial, unreachable
 from runtimed.environ import inheritable
 from runtimed.paths import State, UnsafePath, private_dir, socket_path, state_dir
 
@@ -28,9 +28,8 @@ def ensure_daemon(path: str | None = None) -> socket:
     path = path or socket_path()
     try:
         return dial(path)
-    except CallFailed as failure:
-        if failure.name != "DaemonUnreachable":
-            raise
+    except Nobody:
+        pass
     try:
         private_dir(os.path.dirname(path))
         return _start_locked(path)
@@ -49,9 +48,8 @@ def _start_locked(path: str) -> socket:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             return dial(path)
-        except CallFailed as failure:
-            if failure.name != "DaemonUnreachable":
-                raise
+        except Nobody:
+            pass
         _spawn(path)
         return dial(path)
     finally:

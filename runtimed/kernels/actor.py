@@ -33,13 +33,15 @@ from runtimed.kernels.messenger import Messenger
 from runtimed.kernels.prepare import is_large, prepare
 from runtimed.kernels.queue import Queue
 from runtimed.kernels.state import RuntimeState
+from runtimed.model.execution import Stimulus
 from runtimed.recorder import Batch
 from runtimed.store import executions
 from runtimed.wire.journal import CorruptRecord
 from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from asyncio import Future
+    from collections.abc import Awaitable, Callable, Sequence
 
     import psutil
 
@@ -61,17 +63,23 @@ SETTLE_S = 2.0
 RECONNECT_S = 1.0
 #: How soon a commit, or a dispatch that the keeper could not make, is tried again.
 RETRY_S = 1.0
+#: How long what was asked of a keeper that went away is asked again of the next ones.
+NEXT_KEEPER_S = 15.0
 
 
 @dataclass(slots=True, frozen=True)
 class Parts:
-    """What actors share. Owned by the supervisor; ``link`` returns the present one, if any."""
+    """What actors share. Owned by the supervisor.
+
+    ``link`` returns the present one, if any; ``keeper`` waits a while for one.
+    """
 
     recorder: Recorder
     blobs: Blobs
     config: Config
     state: State
     link: Callable[[], KeeperLink | None]
+    keeper: Callable[[], Awaitable[KeeperLink]]
 
 
 class Actor:
@@ -89,8 +97,10 @@ class Actor:
         self.lifecycle = asyncio.Lock()
         """Held by who starts or restarts the kernel; others wait, and `starts_wanted` says so."""
         self.starts_wanted = 0
+        self.interrupting = asyncio.Lock()
+        """Held while an interrupt is being delivered: one at a time."""
         self.interrupted: tuple[str, float] | None = None
-        """The execution that was interrupted last, and when (monotonic seconds)."""
+        """The execution that an interrupt was last delivered to, and when (monotonic seconds)."""
         self.ended_pid: int | None = None
         self.process: psutil.Process | None = None
         self._bell = asyncio.Event()
@@ -125,6 +135,7 @@ class Actor:
                 self.act([])
             if self._resumption is not None:
                 await self._resume(self._resumption)
+                self.act([])
             self.queue.dispatch()
         # What is left of its journal is read; the next segment is for a next life.
         with contextlib.suppress(KeeperUnavailable):
@@ -182,7 +193,9 @@ class Actor:
                 self.messenger.request(Op.ROTATE)
             return False
         batch = Batch(now_ms())
-        self.intake.gap({"reason": "journal_damaged"}, batch.now_ms, batch)
+        # That it was sent may be in what cannot be read.
+        damage = {"reason": "journal_damaged"}
+        self.intake.gap(damage, self.state.in_flight, batch.now_ms, batch)
         batch.offsets[self.row.id] = following
         await self._commit_at_last(batch)
         self.row.journal_offset = following
@@ -240,6 +253,32 @@ class Actor:
             change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._changes.append(change)
             await change
+
+    async def ask(
+        self, ask: Callable[[], Future[dict[str, Any]]], *, needs_connection: bool = False
+    ) -> dict[str, Any]:
+        """Ask the keeper; where it is away, or goes before it answers, ask the next one.
+
+        Only for what may be done twice. ``ask`` is called when what happened in between is taken
+        in: the incarnation is another one then. Raises `KeeperUnavailable` or `Refused`.
+        """
+
+        def may_ask() -> bool:
+            is_connected = self.state.is_connected or not needs_connection
+            return self.row.status == "dead" or (self._resumption is None and is_connected)
+
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + NEXT_KEEPER_S
+        while True:
+            link = await self.parts.keeper()
+            with contextlib.suppress(TimeoutError):  # a full disk is no reason not to end a kernel
+                async with asyncio.timeout_at(deadline):
+                    await self.until(may_ask)
+            try:
+                return await ask()
+            except KeeperUnavailable:
+                if not link.lost.is_set() or loop.time() > deadline:
+                    raise
 
     # The kernel
 
@@ -325,9 +364,23 @@ class Actor:
             self.messenger.ask_kernel_info()
         self._check_running()
 
+    def take_for_sent(self, row: ExecutionRow) -> None:
+        """Believe the keeper that it was sent before, where the journal does not tell.
+
+        The part that told may be damaged, and all that the kernel said since: it may be over.
+        """
+        if row.id not in self.state.executions or row.progress.is_dispatched:
+            return
+        row.incarnation, self.state.posted = self.row.incarnation, None
+        batch = Batch(now_ms())
+        self.intake.note(row, Stimulus.SENT, batch.now_ms, batch)
+        with contextlib.suppress(StoreUnavailable):  # the next daemon is told the same
+            self.parts.recorder.commit(batch)
+        self.messenger.send_barrier(row)
+
     def _check_running(self) -> None:
         """Find out what became of executions whose end may have been missed."""
-        if (row := self.state.in_flight) is not None:
+        if (row := self.state.sent) is not None:
             self.messenger.send_barrier(row)
             self.queue.feed(row)
         if self.state.foreign:

@@ -41,8 +41,10 @@ async def stop(actor: Actor, grace_s: float) -> str:
     if actor.state.is_connected:
         content = {"restart": actor.state.is_restarting}
         with contextlib.suppress(Refused):
-            await actor.messenger.post(
-                "control", "shutdown_request", content, msg_id=f"shutdown.{now_ms()}"
+            msg_id = f"shutdown.{now_ms()}"
+            await actor.ask(
+                lambda: actor.messenger.post("control", "shutdown_request", content, msg_id=msg_id),
+                needs_connection=True,
             )
             if await _ends(actor, exits, grace_s):
                 await _settles(actor)
@@ -74,7 +76,7 @@ async def _settles(actor: Actor) -> None:
 
 async def _signal(actor: Actor, number: signal.Signals) -> None:
     try:
-        await actor.messenger.request(Op.SIGNAL, signum=int(number), tree=True)
+        await actor.ask(lambda: actor.messenger.request(Op.SIGNAL, signum=int(number), tree=True))
     except Refused as refusal:
         if refusal.code != Refusal.UNKNOWN_RUNTIME or actor.row.status != "starting":
             raise KeeperUnavailable(detail=str(refusal)) from refusal
@@ -95,18 +97,18 @@ async def interrupt(
 ) -> Literal["signal", "message", "cancelled", "none"]:
     """Interrupt this execution: running, by a signal or message; queued, by cancelling it.
 
+    Who asks while another interrupt of it is being delivered, or half a second later, gets that
+    one's outcome if it was delivered; else it is tried again.
     Raises `CannotInterrupt` or `KeeperUnavailable`.
     """
     while row.id in actor.state.executions:
         if actor.queue.cancel(row, "it was cancelled"):
             return "cancelled"
         await _begins(actor, row)
-        if _was_just_interrupted(actor, row):
-            return _how(actor)
-        _note_interrupt(actor, row)
         before = row.progress
-        if await _deliver(actor, row):
-            return _how(actor)
+        async with actor.interrupting:
+            if _was_just_interrupted(actor, row) or await _deliver(actor, row):
+                return _how(actor)
         # Sent, and not begun yet: the interrupt is for this execution and for no other.
         try:
             async with asyncio.timeout(KILL_S):
@@ -122,12 +124,9 @@ def _how(actor: Actor) -> Literal["signal", "message"]:
 
 
 def _was_just_interrupted(actor: Actor, row: ExecutionRow) -> bool:
-    """Whether an interrupt for it is under way: another could hit the kernel's own machinery."""
-    last, now = actor.interrupted, time.monotonic()
-    if last is not None and last[0] == row.id and now - last[1] < INTERRUPT_S:
-        return True
-    actor.interrupted = (row.id, now)
-    return False
+    """Whether one was delivered to it: another could hit the kernel's own machinery."""
+    last = actor.interrupted
+    return last is not None and last[0] == row.id and time.monotonic() - last[1] < INTERRUPT_S
 
 
 async def _begins(actor: Actor, row: ExecutionRow) -> None:
@@ -144,6 +143,26 @@ async def _begins(actor: Actor, row: ExecutionRow) -> None:
 
 
 async def _deliver(actor: Actor, row: ExecutionRow) -> bool:
+    """Have it delivered and noted, or neither; say whether it was.
+
+    What ends an execution that was interrupted is the interrupt: not every kernel says so. The
+    end may be read before the keeper's answer, so the note is made before, and taken back.
+    """
+    is_first = not row.progress.interrupted
+    is_delivered = False
+    if is_first:
+        _note(actor, row, Stimulus.INTERRUPTED)
+    try:
+        is_delivered = await _send_interrupt(actor, row)
+    finally:
+        if is_delivered:
+            actor.interrupted = (row.id, time.monotonic())
+        elif is_first:
+            _note(actor, row, Stimulus.UNINTERRUPTED)
+    return is_delivered
+
+
+async def _send_interrupt(actor: Actor, row: ExecutionRow) -> bool:
     """Have the keeper deliver it, and say whether it was: only if this execution is running."""
     by_message = _how(actor) == "message"
     frames = []
@@ -153,29 +172,28 @@ async def _deliver(actor: Actor, row: ExecutionRow) -> bool:
             "interrupt_request", {}, msg_id=msg_id, date=rfc3339(now_ms()) or ""
         )
     try:
-        answer = await actor.messenger.request(
-            Op.INTERRUPT,
-            frames,
-            incarnation=actor.row.incarnation,
-            parent=message_id(row.id, row.progress.attempt),
-            signal=None if by_message else int(signal.SIGINT),
+        # Twice only if a keeper dies between doing it and saying so.
+        answer = await actor.ask(
+            lambda: actor.messenger.request(
+                Op.INTERRUPT,
+                frames,
+                incarnation=actor.row.incarnation,
+                parent=message_id(row.id, row.progress.attempt),
+                signal=None if by_message else int(signal.SIGINT),
+            )
         )
     except Refused as refusal:
         raise CannotInterrupt(runtime=actor.row.name, reason=str(refusal)) from refusal
     if answer.get("delivered"):
         return True
-    actor.interrupted = None
     if answer.get("reason") == "not_running":
         return False
     raise CannotInterrupt(runtime=actor.row.name, reason=str(answer.get("reason")))
 
 
-def _note_interrupt(actor: Actor, row: ExecutionRow) -> None:
-    """Record that what ends it now is an interrupt: not every kernel says so itself."""
-    if row.progress.interrupted:
-        return
+def _note(actor: Actor, row: ExecutionRow, stimulus: Stimulus) -> None:
     batch = Batch(now_ms())
-    actor.intake.note(row, Stimulus.INTERRUPTED, batch.now_ms, batch)
+    actor.intake.note(row, stimulus, batch.now_ms, batch)
     # A full disk must not keep anyone from ending what fills it: the next commit has it.
     with contextlib.suppress(StoreUnavailable):
         actor.parts.recorder.commit(batch)

@@ -90,10 +90,12 @@ class Intake:
                 if row.stdin is not None:
                     row.progress = replace(row.progress, fed_chars=fed_line(row)[1])
                 self._advance(row, Stimulus.INPUT_ANSWERED, at_ms, batch)
-        elif (row := self._ours(sent_id)) is not None:
+        elif (row := self._ours(sent_id.removesuffix(".setup"))) is not None:
             row.incarnation = meta.get("i")
-            self._state.posted = None
-            self._advance(row, Stimulus.SENT, at_ms, batch)
+            batch.changed[row.id] = row  # its setup is to be taken back, also if no more was sent
+            if not sent_id.endswith(".setup"):
+                self._state.posted = None
+                self._advance(row, Stimulus.SENT, at_ms, batch)
 
     def _event(self, meta: dict[str, Any], offset: int, at_ms: int, batch: Batch) -> list[Effect]:
         row = self._state.row
@@ -116,13 +118,15 @@ class Intake:
                 if (execution := self._ours(str(meta.get("id", "")))) is not None:
                     self._advance(execution, Stimulus.UNSENT, at_ms, batch)
             case Event.GAP:
-                self.gap(meta, at_ms, batch)
+                self.gap(meta, self._state.sent, at_ms, batch)
             case Event.EXITED:
                 exit_ = {name: meta.get(name) for name in ("code", "signal", "reason")}
                 return self.end_process(exit_, at_ms, batch, pid=meta.get("pid"))
         return []
 
-    def gap(self, meta: dict[str, Any], at_ms: int, batch: Batch) -> None:
+    def gap(
+        self, meta: dict[str, Any], execution: ExecutionRow | None, at_ms: int, batch: Batch
+    ) -> None:
         """Note that something did not reach us, on the execution that ran if there was one."""
         gap = {
             "reason": str(meta.get("reason")),
@@ -130,13 +134,11 @@ class Intake:
             "to_at": _at(meta.get("to_ns")),
             "count": meta.get("dropped"),
         }
-        execution = self._state.in_flight
         if execution is not None:
             execution.gap = gap
             batch.changed[execution.id] = execution
-        batch.event(
-            "gap", self._state.row.id, None if execution is None else execution.id, gap, at_ms
-        )
+        execution_id = None if execution is None else execution.id
+        batch.event("gap", self._state.row.id, execution_id, gap, at_ms)
 
     # What the kernel said
 

@@ -62,11 +62,38 @@ def teardown_code() -> str:
     return f"exec({_TEARDOWN!r}, {{}})"
 
 
-#: ipykernel's publisher drops what its socket's queue of 1,000 messages cannot hold while the
-#: reader is away; this makes room, in the thread that owns the socket.
+#: ipykernel's publisher drops what its queue of 1,000 messages for one reader cannot hold while
+#: that reader is away; this makes room, in the thread that owns the socket. A reader that connects
+#: later, such as the next keeper, gets the limit of when the socket was bound: libzmq copies the
+#: options then, and ``setsockopt`` changes the queues that there are. So each handshake sets it
+#: anew, whatever the main thread is at.
 _ROOMY_IOPUB = """
 import zmq
-thread = get_ipython().kernel.iopub_thread
-thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 1_000_000))
+from zmq.eventloop.zmqstream import ZMQStream
+
+def make_room(*_):
+    try:
+        # A connection that has come is the socket's once the socket has looked at its events.
+        thread.socket.getsockopt(zmq.EVENTS)
+        thread.socket.setsockopt(zmq.SNDHWM, 1_000_000)
+        # Having looked, we are the only ones who know of a subscription that came with it.
+        if (subscriptions := getattr(thread, "_xpub_stream", None)) is not None:
+            subscriptions.flush(zmq.POLLIN)
+    except Exception:
+        pass  # it is being closed, or is not what it is in the ipykernels that we know
+
+def watch():
+    try:
+        monitor = thread.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        ZMQStream(monitor, thread.io_loop).on_recv(make_room)
+    except Exception:
+        pass
+    make_room()
+
+try:
+    thread = get_ipython().kernel.iopub_thread
+    thread.schedule(watch)
+except Exception:
+    pass
 """
 ROOMY_IOPUB = f"exec({_ROOMY_IOPUB!r}, {{'get_ipython': get_ipython}})"

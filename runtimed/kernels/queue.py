@@ -84,9 +84,13 @@ class Queue:
         answer.add_done_callback(lambda done: self._dispatched(row, done))
 
     def _dispatched(self, row: ExecutionRow, answer: asyncio.Future[dict[str, Any]]) -> None:
-        if answer.cancelled() or answer.exception() is None:
-            return  # the journal has it
-        error = answer.exception()
+        if answer.cancelled():
+            return
+        if (error := answer.exception()) is None:
+            # Else the journal has it, read or to be read.
+            if answer.result().get("already"):
+                self._actor.take_for_sent(row)
+            return
         log.info("%s: %s was not sent: %s", self._actor.row.id, row.id, error)
         if isinstance(error, Refused):
             # Nothing was sent. A lost link is different: then only the journal can tell.
@@ -139,7 +143,7 @@ class Queue:
                 done.set_result(row)
         if (
             (row.stdin is not None or row.argv is not None)
-            and row.incarnation is not None  # it was sent, and its setup before it
+            and row.incarnation is not None  # its setup was sent
             and self._actor.row.language == "python"
             and self._state.is_connected
         ):
@@ -158,6 +162,7 @@ class Queue:
         send_id = _input_id(row)
         if row.input is None:
             send_id += ".unasked"
+        secret = row.input is None or row.input["password"]
         if (
             not _may_ask(row)
             or row.id not in self._state.executions
@@ -165,15 +170,18 @@ class Queue:
         ):
             raise NotWaitingForInput(execution=row.id, status=row.status)
         self._answering.add(send_id)
-        try:
-            answer = await self._actor.messenger.post(
-                "stdin",
-                "input_reply",
-                {"status": "ok", "value": value},
-                msg_id=send_id,
-                send_id=send_id,
-                secret=row.input is None or row.input["password"],
+        posts = 0
+
+        def post() -> asyncio.Future[dict[str, Any]]:
+            nonlocal posts
+            posts += 1
+            content = {"status": "ok", "value": value}
+            return self._actor.messenger.post(
+                "stdin", "input_reply", content, msg_id=send_id, send_id=send_id, secret=secret
             )
+
+        try:
+            answer = await self._actor.ask(post, needs_connection=True)
             await self._actor.until(
                 lambda: row.progress.inputs != number or row.status != "waiting_input"
             )
@@ -181,7 +189,7 @@ class Queue:
             raise KeeperUnavailable(detail=str(error)) from error
         finally:
             self._answering.discard(send_id)
-        if answer.get("already"):
+        if answer.get("already") and posts == 1:  # else it was ours, and a keeper that has gone
             raise NotWaitingForInput(execution=row.id, status=row.status)
 
     def feed(self, row: ExecutionRow) -> None:

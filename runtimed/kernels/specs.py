@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from runtimed.api.errors import FinderUnavailable
 from runtimed.kernels import spec_finder
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class SpecFinder:
     async def find(self, env: Mapping[str, str]) -> dict[str, Spec]:
         """Return the kernelspecs that a process with these variables would see, by name.
 
-        Names are lower case. Raises `FindingFailed` with what the child said.
+        Names are lower case. Raises `FinderUnavailable`, or `FindingFailed` with what the child
+        said.
         """
         key = tuple(env.get(name) for name in spec_finder.RELEVANT)
         found = self._remembered(key)
@@ -95,20 +97,26 @@ class SpecFinder:
 
 async def _look(env: Mapping[str, str]) -> Found:
     relevant = {name: env[name] for name in spec_finder.RELEVANT if name in env}
-    # -P: a file called json.py where the daemon was started is none of our business.
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", spec_finder.__name__),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    try:
+        # -P: a file called json.py where the daemon was started is none of our business.
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", spec_finder.__name__),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+    except OSError as error:
+        raise FinderUnavailable(detail=str(error)) from error
     try:
         output, complaint = await child.communicate(msgspec.json.encode(relevant))
     except asyncio.CancelledError:
         child.kill()
         await child.wait()
         raise
-    if child.returncode != 0:
+    if (status := child.returncode or 0) < 0:
+        # Not its own doing: memory ran out, or somebody ended it.
+        raise FinderUnavailable(detail=f"signal {-status} ended the process that looks for them")
+    if status != 0:
         raise FindingFailed(complaint.decode("utf-8", "replace"))
     return msgspec.json.decode(output, type=Found)
 

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
-from runtimed.api.errors import KernelDidNotStart, NameTaken
-from runtimed.kernels import ending, launch
+from runtimed.api.errors import KernelDidNotStart
+from runtimed.kernels import ending, launch, naming
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.environments import Choice, Wish, choose
+from runtimed.kernels.intake import describe_exit
 from runtimed.kernels.recall import recall, recorded
 from runtimed.kernels.specs import SpecFinder
 from runtimed.kernels.starting import NoEnvironment, Starting
+from runtimed.model.ids import short
 from runtimed.recorder import Batch
+from runtimed.store import executions
 from runtimed.store.runtimes import RuntimeRow
 
 if TYPE_CHECKING:
@@ -65,9 +68,21 @@ class Starter:
                 if row.implicit and row.status != "dead" and _key(row) == key:
                     return actor
             row = self._new_row(choice, wish, name, idle_stop_s=idle_stop_s, implicit=True)
+            row.notices += self._what_was_before(key)
             started = self._starts[key] = self._launch(row, choice, wish, START_TIMEOUT_S)
             started.add_done_callback(lambda _: self._starts.pop(key, None))
         return await asyncio.shield(started)
+
+    def _what_was_before(self, key: tuple[str, str]) -> list[str]:
+        """Return a notice if this one takes the place of one that had variables."""
+        supervisor = self._supervisor
+        for row in reversed(supervisor.rows.values()):
+            if row.implicit and row.status == "dead" and _key(row) == key:
+                store = supervisor.parts.recorder.store
+                if store.read(executions.listed, runtime_id=row.id, limit=1):
+                    ended = f"{short(row.id)} ended ({describe_exit(row.exit or {})})"
+                    return [f"started anew: {ended}, its variables are gone"]
+        return []
 
     def _launch(
         self, row: RuntimeRow, choice: Choice, wish: Wish, timeout_s: float
@@ -140,8 +155,8 @@ class Starter:
     ) -> RuntimeRow:
         """Return a new runtime's row. Raises `NameTaken` or `KernelDidNotStart`."""
         created_ms = now_ms()
-        if name is not None and (taken := self._living_named(name)) is not None:
-            raise NameTaken(name=name, runtime=taken.id)
+        if name is not None:
+            naming.check_free(self._supervisor.rows.values(), name)
         cwd = wish.cwd or os.path.expanduser("~")
         runtime_id = str(ULID.from_timestamp(created_ms / 1000))
         return RuntimeRow(
@@ -174,17 +189,11 @@ class Starter:
             removed_ms=None,
         )
 
-    def _living_named(self, name: str) -> RuntimeRow | None:
-        for actor in self._supervisor.actors.values():
-            if actor.row.name == name and actor.row.status != "dead":
-                return actor.row
-        return None
-
     def _free_name(self, choice: Choice, wish: Wish, *, implicit: bool) -> str:
         base = os.path.basename(wish.project or "") if implicit else ""
         base = base or choice.kernel_name
         number, name = 1, base
-        while self._living_named(name) is not None:
+        while naming.living_called(self._supervisor.rows.values(), name) is not None:
             number += 1
             name = f"{base}-{number}"
         return name
@@ -198,7 +207,8 @@ def _connection_file(runtime_id: str, choice: Choice, cwd: str) -> str:
     """Return the path of the connection file to be. Raises `KernelDidNotStart`."""
     try:
         if not os.path.isdir(cwd):
-            raise NotADirectoryError(f"its working directory {cwd} does not exist")
+            what = "is not a directory" if os.path.lexists(cwd) else "does not exist"
+            raise NotADirectoryError(f"its working directory {cwd} {what}")
         return os.path.join(launch.connection_directory(), f"kernel-{runtime_id.lower()}.json")
     except OSError as problem:
         raise KernelDidNotStart(

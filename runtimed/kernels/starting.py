@@ -66,14 +66,16 @@ class Starting:
         self._env = None if env is None else launch.kernel_environment(env, choice.env)
 
     async def run(self, timeout_s: float) -> None:
-        """Start, and return when the kernel answered and is heard.
+        """Start, and return when the kernel answered and is heard: all attempts have one time.
 
         Raises `KernelDidNotStart` or a subclass; then the runtime is dead.
         """
         actor = self._actor
+        self._timeout_s = timeout_s
+        self._deadline = asyncio.get_running_loop().time() + timeout_s
         actor.state.is_starting = True
         try:
-            await self._attempts(timeout_s)
+            await self._attempts()
         except NoEnvironment:
             raise
         except _Failed as failure:
@@ -96,22 +98,22 @@ class Starting:
             actor.state.is_starting = False
             actor.ring()
 
-    async def _attempts(self, timeout_s: float) -> None:
+    async def _attempts(self) -> None:
         if self._address is not None:
             with contextlib.suppress(_PortTaken):
-                await self._attempt(self._address, timeout_s)
+                await self._attempt(self._address, self._timeout_s)
                 return
         prefix = self._ipc_prefix()
         if prefix is None:
-            await self._over_tcp(timeout_s)
+            await self._over_tcp()
             return
         try:
-            silence_s = min(timeout_s, self._actor.parts.config.ipc_silence_s)
+            silence_s = min(self._timeout_s, self._actor.parts.config.ipc_silence_s)
             await self._attempt(launch.ipc_address(prefix, self._choice.kernel_name), silence_s)
         except _Failed as first:
             if first.is_final:
                 raise
-            await self._over_tcp_instead(first, timeout_s)
+            await self._over_tcp_instead(first)
 
     def _ipc_prefix(self) -> str | None:
         """Return the path for its ipc sockets, None where it must listen on tcp."""
@@ -132,10 +134,12 @@ class Starting:
         """What is remembered of a kernelspec holds for this state of it, and no other."""
         return f"{self._choice.spec_mtime_ns} {self._choice.argv[0]}"
 
-    async def _over_tcp_instead(self, first: _Failed, timeout_s: float) -> None:
+    async def _over_tcp_instead(self, first: _Failed) -> None:
         """Try once more over tcp; only if that works was it for the transport."""
+        if asyncio.get_running_loop().time() >= self._deadline:
+            raise first
         try:
-            await self._over_tcp(timeout_s)
+            await self._over_tcp()
         except _Failed:
             raise first from None
         if self._choice.resource_dir is not None:
@@ -143,12 +147,12 @@ class Starting:
                 runtimes.note_tcp, self._choice.resource_dir, self._version, now_ms()
             )
 
-    async def _over_tcp(self, timeout_s: float) -> None:
+    async def _over_tcp(self) -> None:
         for _ in range(_PORT_TRIES - 1):
             with contextlib.suppress(_PortTaken):
-                await self._attempt(await self._tcp_address(), timeout_s)
+                await self._attempt(await self._tcp_address(), self._timeout_s)
                 return
-        await self._attempt(await self._tcp_address(), timeout_s)
+        await self._attempt(await self._tcp_address(), self._timeout_s)
 
     async def _tcp_address(self) -> dict[str, Any]:
         address = launch.tcp_address(self._choice.kernel_name)
@@ -158,7 +162,8 @@ class Starting:
             address["curve_secretkey"] = pair["secret"]
         return address
 
-    async def _attempt(self, address: dict[str, Any], timeout_s: float) -> None:
+    async def _attempt(self, address: dict[str, Any], silence_s: float) -> None:
+        """Start a process there; ``silence_s`` is how long it may be silent, if there is time."""
         actor, row = self._actor, self._actor.row
         launch.write_connection_file(row.connection_file, address)
         actor.messenger.new_key()
@@ -175,13 +180,14 @@ class Starting:
         pid = await spawn(actor, self._choice.argv, self._env)
         # An exit of the process before, which the journal may yet have to tell, is not its own.
         try:
-            async with asyncio.timeout(timeout_s):
+            end = asyncio.get_running_loop().time() + silence_s
+            async with asyncio.timeout_at(min(end, self._deadline)):
                 await actor.until(
                     lambda: row.status == "alive" or actor.ended_pid == pid or self._is_unwanted()
                 )
         except TimeoutError:
             await kill(actor, pid)
-            raise _Failed(f"it did not answer within {timeout_s:g} s") from None
+            raise _Failed(f"it did not answer within {silence_s:g} s") from None
         if self._is_unwanted():
             await kill(actor, pid)
             raise _Failed("it was stopped before it answered", is_final=True)

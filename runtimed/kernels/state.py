@@ -46,11 +46,20 @@ class RuntimeState:
 
     @property
     def in_flight(self) -> ExecutionRow | None:
-        """The execution that the kernel has, or may have; one at a time."""
+        """The execution that the kernel has, may have, or is about to have; one at a time."""
         for execution in self.executions.values():
             if self.is_dispatched(execution):
                 return execution
         return None
+
+    @property
+    def sent(self) -> ExecutionRow | None:
+        """The execution that the kernel has, by what the journal has told so far.
+
+        Not one that is merely posted: a keeper that is gone has written down what it sent.
+        """
+        execution = self.in_flight
+        return execution if execution and execution.progress.is_dispatched else None
 
     def is_dispatched(self, execution: ExecutionRow) -> bool:
         """Whether the kernel may have it, or is about to."""

@@ -49,7 +49,7 @@ class Supervisor:
     """
 
     def __init__(self, recorder: Recorder, blobs: Blobs, config: Config, state: State) -> None:
-        self.parts = Parts(recorder, blobs, config, state, lambda: self.link)
+        self.parts = Parts(recorder, blobs, config, state, lambda: self.link, self.keeper)
         self.rows: dict[str, RuntimeRow] = {}
         self.actors: dict[str, Actor] = {}
         self.link: KeeperLink | None = None
@@ -140,7 +140,8 @@ class Supervisor:
         """Return the link, waiting a while for it. Raises `KeeperUnavailable`."""
         try:
             async with asyncio.timeout(LINK_WAIT_S):
-                while self.link is None:
+                while self.link is None or self.link.lost.is_set():
+                    self._linked.clear()  # who keeps the link may not have heard of its loss yet
                     await self._linked.wait()
         except TimeoutError:
             raise KeeperUnavailable(detail="it does not come up; its log tells more") from None

@@ -31,6 +31,7 @@ class Stimulus(enum.StrEnum):
     INPUT_REQUESTED = "input_requested"
     INPUT_ANSWERED = "input_answered"
     INTERRUPTED = "interrupted"
+    UNINTERRUPTED = "uninterrupted"
     REPLIED = "replied"
     IDLED = "idled"
     BARRIER = "barrier"
@@ -105,6 +106,8 @@ def advance(
             return replace(progress, status="running")
         case Stimulus.INTERRUPTED:
             return replace(progress, interrupted=True)
+        case Stimulus.UNINTERRUPTED:
+            return replace(progress, interrupted=False)
         case Stimulus.REPLIED:
             return _replied(progress, detail or "ok", ename)
         case Stimulus.IDLED:

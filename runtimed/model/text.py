@@ -1,8 +1,13 @@
-"""Outputs as text, for people and pipes."""
+"""Outputs as text, for people and pipes.
+
+Imported by ``runt`` where an evaluation failed, so it imports next to nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PREFERRED = ("text/plain", "text/markdown", "text/html", "application/json")
 
@@ -30,6 +35,15 @@ def output_lines(outputs: list[dict[str, Any]], mime: str | None = None) -> list
         if text:
             lines += text.removesuffix("\n").split("\n")
     return lines
+
+
+def without_ansi(text: str) -> str:
+    """Return the text without ANSI escape sequences (ECMA-48)."""
+    if "\x1b" not in text:
+        return text
+    import re
+
+    return re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", "", text)
 
 
 def ends_unfinished(outputs: list[dict[str, Any]]) -> bool:

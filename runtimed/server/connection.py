@@ -61,6 +61,7 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
         self._hall = hall
         self._caller = Caller(uid, pid, self)
         self._splitter = LineSplitter(hall.limits.line_bytes)
+        self._unended_bytes = 0
         self._pending: deque[tuple[jsonrpc.Request | jsonrpc.Refused, _Slot]] = deque()
         self._in_flight: dict[asyncio.Task[None], tuple[jsonrpc.Request, _Slot]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
@@ -99,16 +100,33 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
     def _received(self, data: bytes) -> None:
         for line in self._splitter.feed(data):
             self._take(line)
-        if self._splitter.overflowed and not self._input_ended:
-            limit = self._hall.limits.line_bytes
-            error = RequestTooLarge(detail=f"a line has at most {limit} bytes")
-            self._input_ended = True
+        limits, detail = self._hall.limits, None
+        if self._splitter.overflowed:
+            detail = f"a line has at most {limits.line_bytes} bytes"
+        elif self._hold(self._splitter.buffered_bytes) > limits.unended_bytes:
+            self._splitter.drop()
+            detail = f"all lines that are on their way have at most {limits.unended_bytes} bytes"
+        if detail is not None and not self._input_ended:
+            error = RequestTooLarge(detail=detail)
+            self._end_input()
             refused = jsonrpc.Refused(error, jsonrpc.NULL_ID)
             self._pending.append((refused, _Slot(_Reply(False, 1), 0)))
         self._start_pending()
 
+    def _hold(self, unended_bytes: int) -> int:
+        """Note what is held of a line without its end; return the sum if it grew, else 0."""
+        grown = unended_bytes - self._unended_bytes
+        self._unended_bytes = unended_bytes
+        self._hall.unended_bytes += grown
+        return self._hall.unended_bytes if grown > 0 else 0
+
+    def _end_input(self) -> None:
+        self._input_ended = True
+        self._hold(0)
+
     def eof_received(self) -> bool:
-        self._input_ended = self._peer_has_ended = True
+        self._peer_has_ended = True
+        self._end_input()
         self._take(self._splitter.finish())
         self._hall.hangups.watch(self._fd, self._transport.abort)
         self._start_pending()
@@ -122,7 +140,7 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._has_gone = True
-        self._input_ended = True
+        self._end_input()
         self._hall.leave(self._transport)
         self._hall.hangups.forget(self._fd)
         for task in (*self._waiting, *self._streams.values()):

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one connection."""
+    """Bounds of one connection, where nothing else is said."""
 
     line_bytes: int = MAX_LINE_BYTES
+    #: Of all connections together, lines whose ends have not come yet.
+    unended_bytes: int = 4 * MAX_LINE_BYTES
     #: Members of a batch.
     batch: int = MAX_BATCH
     #: Requests at a time; further ones wait, and nothing more is read.
@@ -41,6 +43,8 @@ class Hall:
         self.hangups = hangups
         self.limits = limits
         self.is_stopping = False
+        #: What all connections hold of lines whose ends have not come yet.
+        self.unended_bytes = 0
         #: Connections that speak JSON-RPC, until they are lost or handed to a farewell.
         self.connections: set[JsonRpcConnection] = set()
         self._transports: set[asyncio.Transport] = set()

@@ -159,7 +159,10 @@ async def execution_cancel(context: Context, call: ExecutionCancel) -> Execution
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is not None:
         actor.queue.cancel(row, "it was cancelled")
-    return execution_view(context, row)
+    found = execution_view(context, row)
+    if found.status == "queued":
+        found.reason = "it is on its way to the kernel"
+    return found
 
 
 @serves(ExecutionInterrupt)
@@ -177,6 +180,5 @@ async def execution_input(context: Context, call: ExecutionInput) -> Nothing:
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is None:
         raise NotWaitingForInput(execution=row.id, status=row.status)
-    await context.supervisor.keeper()
     await actor.queue.answer_input(row, EOF if call.eof else call.value)
     return Nothing()

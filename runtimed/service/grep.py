@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runtimed.api.errors import InvalidParams
+from runtimed.model.text import without_ansi
 from runtimed.service import matcher
 
 if TYPE_CHECKING:
@@ -24,8 +25,15 @@ GREP_S = 3.0
 
 
 async def matches(pattern: str, lines: Sequence[str]) -> list[int]:
-    """Return the indices of the lines that match. Raises `InvalidParams` for a bad pattern."""
-    request = await asyncio.to_thread(msgspec.json.encode, [pattern, lines])
+    """Return the indices of the lines whose text, ANSI sequences aside, matches.
+
+    Raises `InvalidParams` for a bad pattern.
+    """
+
+    def encoded() -> bytes:
+        return msgspec.json.encode([pattern, [without_ansi(line) for line in lines]])
+
+    request = await asyncio.to_thread(encoded)
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", matcher.__file__), stdin=PIPE, stdout=PIPE
     )

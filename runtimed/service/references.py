@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import AmbiguousReference, ExecutionNotFound, RuntimeNotFound
+from runtimed.kernels.naming import names_of
 from runtimed.model.ids import is_ulid, short
 from runtimed.store import executions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from runtimed.service.context import Context
     from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
@@ -21,16 +19,17 @@ def find_runtime(context: Context, reference: str, *, exact: bool = False) -> Ru
     """Return the runtime meant: by id, short id, name, pid, kernel id, connection file or prefix.
 
     With ``exact`` no prefix will do: something is going to be destroyed. A living runtime goes
-    before dead ones of the same name. Raises `RuntimeNotFound` or `AmbiguousReference`.
+    before dead ones; of dead ones of one name the youngest that has lived is meant, else the
+    youngest. Raises `RuntimeNotFound` or `AmbiguousReference`.
     """
     rows = context.supervisor.rows
     if (row := rows.get(reference.upper())) is not None:
         return row
-    found = [row for row in rows.values() if reference in _names(row)]
+    found = [row for row in rows.values() if reference in names_of(row)]
     if not found and not exact:
         found = [row for row in rows.values() if _begins(row, reference)]
     living = [row for row in found if row.status != "dead"]
-    meant = living or found
+    meant = living or _latest(found)
     if not meant:
         raise RuntimeNotFound(runtime=reference)
     if len(meant) > 1:
@@ -38,10 +37,16 @@ def find_runtime(context: Context, reference: str, *, exact: bool = False) -> Ru
     return meant[0]
 
 
-def _names(row: RuntimeRow) -> Iterable[str]:
-    stem = os.path.basename(row.connection_file).removesuffix(".json")
-    names = [short(row.id), row.name, stem, stem.removeprefix("kernel-"), row.connection_file]
-    return names if row.pid is None else [*names, str(row.pid)]
+def _latest(rows: list[RuntimeRow]) -> list[RuntimeRow]:
+    """Return of each name the runtime that is meant, where all are dead."""
+    latest: dict[str, RuntimeRow] = {}
+    for row in sorted(rows, key=lambda row: (_has_lived(row), row.created_ms, row.id)):
+        latest[row.name] = row
+    return list(latest.values())
+
+
+def _has_lived(row: RuntimeRow) -> bool:
+    return (row.exit or {}).get("reason") != "not_started"
 
 
 def _begins(row: RuntimeRow, prefix: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runtimed.api.errors import NameTaken, RuntimeAlive, RuntimeDead
+from runtimed.api.errors import RuntimeAlive, RuntimeDead
 from runtimed.api.runtimes import (
     EnvironmentList,
     RuntimeGet,
@@ -20,7 +20,7 @@ from runtimed.api.runtimes import (
     RuntimeStop,
 )
 from runtimed.api.types import Ended, Environment, Interrupted, LogPage, Nothing, Runtime
-from runtimed.kernels import ending, launch
+from runtimed.kernels import ending, launch, naming
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.intake import describe_exit
 from runtimed.kernels.listing import list_environments
@@ -72,7 +72,6 @@ async def runtime_stop(context: Context, call: RuntimeStop) -> Ended:
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
-    await context.supervisor.keeper()
     how = await ending.stop(actor, call.grace_s)
     return Ended(runtime=runtime_view(context, row), how=how)
 
@@ -83,7 +82,6 @@ async def runtime_kill(context: Context, call: RuntimeKill) -> Ended:
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
-    await context.supervisor.keeper()
     how = await ending.kill(actor)
     return Ended(runtime=runtime_view(context, row), how=how)
 
@@ -101,7 +99,6 @@ async def runtime_interrupt(context: Context, call: RuntimeInterrupt) -> Interru
     row = actor.state.in_flight
     if row is None:
         return Interrupted(how="none", execution=None)
-    await context.supervisor.keeper()
     return Interrupted(how=await ending.interrupt(actor, row), execution=row.id)
 
 
@@ -116,9 +113,8 @@ def living(context: Context, row: RuntimeRow) -> Actor:
 @serves(RuntimeRename)
 async def runtime_rename(context: Context, call: RuntimeRename) -> Runtime:
     row = find_runtime(context, call.runtime)
-    for other in context.supervisor.rows.values():
-        if other.name == call.name and other.status != "dead" and other.id != row.id:
-            raise NameTaken(name=call.name, runtime=short(other.id))
+    others = [other for other in context.supervisor.rows.values() if other is not row]
+    naming.check_free(others, call.name)
     before, row.name = row.name, call.name
     batch = Batch(now_ms())
     batch.runtimes[row.id] = row

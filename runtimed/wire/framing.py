@@ -43,6 +43,10 @@ class LineSplitter:
         self._keep(rest[-1])
         return lines
 
+    def drop(self) -> None:
+        """Go on as after a line that was too long: nothing is taken any more."""
+        self._overflow()
+
     def finish(self) -> bytes:
         """Return what came after the last line end: the last line of a sender that ends without."""
         rest = bytes(self._buffer).removesuffix(b"\r")

@@ -94,7 +94,8 @@ class FakeDaemon:
         self._listener.bind(path)
         self._listener.listen()
         self._threads: list[threading.Thread] = []
-        self._open: list[socket.socket] = []
+        #: Every connection so far.
+        self.open: list[socket.socket] = []
         self._thread(self._accept)
 
     def params(self, method: str) -> list[dict[str, Any]]:
@@ -108,9 +109,12 @@ class FakeDaemon:
         return self.params(method)
 
     def close(self) -> None:
+        """End it, when all that clients sent has been read."""
+        if self._listener.fileno() < 0:
+            return
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for sock in self._open:
+        for sock in self.open:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -129,7 +133,7 @@ class FakeDaemon:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            self._open.append(sock)
+            self.open.append(sock)
             self._thread(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,8 @@ import pytest
 from runtimed.api.daemon import PROTOCOL, SERVICE, DaemonHello
 from runtimed.api.errors import DaemonUnreachable, Internal, NotRuntimed, RuntimeNotFound
 from runtimed.api.events import EventsSubscribe
-from runtimed.client import blocking, lines
-from runtimed.client.connect import CallFailed, dial
+from runtimed.client import blocking, connect, lines, start
+from runtimed.client.connect import CallFailed, HungUp, dial
 from tests.harness.lineserver import Echo, Fail, Service
 
 if TYPE_CHECKING:
@@ -164,7 +165,10 @@ def hello_answer(**result: Any) -> bytes:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak JSON-RPC"),
         (b"[1]\n", "does not speak JSON-RPC"),
         (b"\xff\n", "does not speak JSON-RPC"),
-        (b"[" * 100_000 + b"\n", "does not speak JSON-RPC"),
+        (b"[" * 50_000 + b"\n", "does not speak JSON-RPC"),
+        (b"x" * 70_000, "its first line does not end"),
+        (b'{"jsonrpc":"2.0","method":"event"}\n', "says something else"),
+        (b'{"jsonrpc":"2.0","id":9,"result":{}}\n', "says something else"),
         (
             b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}\n',
             "Method not found",
@@ -185,14 +189,78 @@ def test_another_service_is_hung_up_on(socket_path: Path, answer: bytes, words: 
     assert received[1] == b""  # nothing but the hello was sent
 
 
+@pytest.mark.parametrize("said", [b"", b"x"])
+def test_a_service_that_does_not_come_to_its_answer(
+    socket_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Neither silence nor a byte now and then holds anybody up."""
+    monkeypatch.setattr(connect, "PATIENCE_S", 0.3)
+    with socket.socket(socket.AF_UNIX) as server, ExitStack() as stack:
+        server.bind(str(socket_path))
+        server.listen()
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(BrokenPipeError):
+                while not connection.recv(1, socket.MSG_PEEK) == b"":
+                    connection.sendall(said)
+                    if hung_up.wait(0.02):
+                        return
+
+        hung_up = threading.Event()
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        stack.callback(thread.join, 30)
+        stack.callback(hung_up.set)
+        with pytest.raises(DaemonUnreachable, match=r"no answer in 0\.3 s"):
+            blocking.connect(start=False)
+
+
+@contextmanager
+def full(path: Path) -> Iterator[socket.socket]:
+    """Listen where so many wait to be let in that nobody else can wait."""
+    with socket.socket(socket.AF_UNIX) as server, ExitStack() as stack:
+        server.bind(str(path))
+        server.listen(0)
+        while True:
+            waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            if waiting.connect_ex(str(path)) == errno.EAGAIN:
+                break
+        yield server
+
+
+def test_a_service_that_lets_nobody_in(
+    socket_path: Path, fake_daemon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, so none is started beside it."""
+    monkeypatch.setattr(connect, "PATIENCE_S", 1)
+    with full(socket_path), pytest.raises(CallFailed, match="no answer in 1 s") as caught:
+        start.ensure_daemon()
+    assert caught.value.name == "DaemonUnreachable"
+    assert not fake_daemon.exists()
+
+
+def test_who_has_to_wait_to_be_let_in(socket_path: Path) -> None:
+    with full(socket_path) as server:
+        letting_in = threading.Timer(0.1, lambda: server.accept()[0].close())
+        letting_in.start()
+        client = dial()
+        letting_in.join()
+    # What is sent on it has no time limit: a daemon may be slow to read.
+    assert client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16) == bytes(16)
+    assert client.gettimeout() is None
+    client.close()
+
+
 def test_a_service_that_hangs_up(socket_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(socket_path))
         server.listen()
         client = lines.LineClient(dial(), str(socket_path))
         server.accept()[0].close()
-        with pytest.raises(CallFailed, match="hung up") as caught:
-            client.call("echo")
+        with pytest.raises(HungUp, match="hung up") as caught:
+            client.hello("test")
         client.close()
     assert caught.value.name == "DaemonUnreachable"
 

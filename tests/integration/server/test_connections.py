@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,6 +149,49 @@ def test_a_line_over_the_limit_waits_for_answers_in_flight(
         other.ask(request(1, "open", gate="g")).line()
         assert raw.line()["result"] == "g"
         assert raw.line() is None
+
+
+def test_lines_without_an_end_are_bounded_over_all_connections(socket_path: Path) -> None:
+    """Who adds to them past the bound is told and hung up on; the others go on."""
+    half = b'{"jsonrpc":"2.0","id":1,"method":"echo","params":{"value":"' + b"x" * 6000
+    limits = Limits(line_bytes=LINE_LIMIT, unended_bytes=2 * LINE_LIMIT)
+    with serving(socket_path, Service(), limits), ExitStack() as stack:
+
+        def begin_line() -> RawClient:
+            client = stack.enter_context(RawClient(socket_path))
+            # Its first answer is there: all that it sends is counted from here on.
+            client.ask(request(0, "echo", value=0)).line()
+            return client.send(half)
+
+        for _ in range(3):
+            first, second, third = begin_line(), begin_line(), begin_line()
+            answered(socket_path)
+            fourth = begin_line()
+            assert fourth.line()["error"]["data"]["name"] == "RequestTooLarge"
+            assert fourth.line() is None
+            third.close()
+            while not has_room(socket_path):
+                pass
+            for client in (first, second):
+                client.send(b'"}}\n')
+                assert client.line()["result"] == "x" * 6000
+            first.send(half).end()
+            assert first.line()["error"]["code"] == -32700
+            second.close()
+
+
+def answered(socket_path: Path) -> None:
+    """Return when the server has read what was sent before: it takes its clients in turns."""
+    with RawClient(socket_path) as client:
+        client.ask(request(0, "echo", value=0)).line()
+
+
+def has_room(socket_path: Path) -> bool:
+    """Say whether a line of 6,000 bytes that has not ended yet is taken."""
+    with RawClient(socket_path) as client:
+        client.send(b'{"jsonrpc":"2.0","id":1,"method":"echo","params":{"value":"' + b"x" * 6000)
+        client.send(b'"}}\n').end()
+        return "result" in client.line()
 
 
 def test_an_answer_larger_than_the_bound_reaches_a_reader(

@@ -54,6 +54,9 @@ BAD: list[tuple[bytes, str]] = [
     (json.dumps(request(1, "runtime.get", runtime="none\0such")).encode(), "RuntimeNotFound"),
     (json.dumps(request(1, "execution.get", execution="0" * 26)).encode(), "ExecutionNotFound"),
     (json.dumps(request(1, "runtime.start", kernel_name="none-such")).encode(), "KernelNotFound"),
+    (json.dumps(request(1, "runtime.start", kernel_name="")).encode(), "InvalidParams"),
+    (json.dumps(request(1, "execution.eval", code="", kernel_name="")).encode(), "InvalidParams"),
+    (json.dumps(request(1, "runtime.start", cwd="/dev/null")).encode(), "KernelDidNotStart"),
     (json.dumps(request(1, "events.subscribe", since="x")).encode(), "StaleCursor"),
     (json.dumps(request(1, "events.subscribe", since="x." + "9" * 5000)).encode(), "StaleCursor"),
     (json.dumps(request(1, "events.unsubscribe", subscription="s")).encode(), "InvalidParams"),
@@ -72,6 +75,22 @@ def test_each_is_a_clear_error_and_the_daemon_is_unharmed(daemon: Daemon) -> Non
             raw.ask(request("next", "daemon.status"))
             status = raw.line()["result"]
             assert status["pid"] == daemon.pid
+
+
+def test_the_part_that_is_wrong_is_named(daemon: Daemon) -> None:
+    """Also inside of an object, and of a place that is not there."""
+    cell = {"notebook": "n", "id": "i", "colour": 1}
+    for call, words in (
+        (request(1, "execution.list", cell=cell), ("colour", "$.cell")),
+        (request(1, "execution.submit", code="1", runtime="r", cell=cell), ("colour", "$.cell")),
+        (request(1, "runtime.start", kernel_name=""), ("$.kernel_name",)),
+        (request(1, "runtime.start", cwd="/dev/null"), ("/dev/null is not a directory",)),
+        (request(1, "runtime.start", cwd="/no/such"), ("/no/such does not exist",)),
+    ):
+        with RawClient(daemon.state.socket) as raw:
+            raw.ask(call)
+            message = raw.line()["error"]["message"]
+            assert all(word in message for word in words), message
 
 
 @pytest.mark.parametrize("seq", ["", "x", "-1", "9" * 19, "9" * 5000, "1.1"])

@@ -177,6 +177,21 @@ def test_a_kernel_that_never_answers(state: State) -> None:
     daemon.stop(kernels=True)
 
 
+def test_all_attempts_have_the_time_of_one_start(daemon: Daemon) -> None:
+    """Silent over ipc for all the time that there is: then there is none for tcp."""
+    kernelspec(
+        daemon.state,
+        "silent",
+        [sys.executable, "-c", "import time; time.sleep(600)", "{connection_file}"],
+    )
+    with pytest.raises(CallFailed) as failure:
+        start(daemon, "silent", start_timeout_s=1.5)
+    assert "did not answer within 1.5 s" in failure.value.message
+    (dead,) = daemon.call("runtime.list", all=True)
+    assert dead["transport"] == "ipc"
+    assert attempts(daemon, dead) == 1
+
+
 def test_an_unknown_kernelspec(daemon: Daemon) -> None:
     with pytest.raises(CallFailed) as failure:
         start(daemon, "cobol")

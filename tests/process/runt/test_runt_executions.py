@@ -167,6 +167,9 @@ def test_attach_to_a_runtime_ends_with_it(daemon: Daemon, runt: Runt, state: Sta
     stdout, _ = attached.communicate(timeout=20)
     assert attached.returncode == 0
     assert "seen\n" in stdout
+    # One line for each status: other changes repeat it.
+    statuses = [line.split(":")[0].split()[-1] for line in stdout.splitlines()]
+    assert statuses == ["queued", "running", "seen", "done", "dead"]
     assert stdout.splitlines()[-1].endswith(" dead")
     again = runt("attach", "lab", "--since", "start")
     assert (again.returncode, again.stdout.splitlines()[-1]) == (0, stdout.splitlines()[-1])

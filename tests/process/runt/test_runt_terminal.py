@@ -79,6 +79,19 @@ def test_a_traceback_has_its_colours(daemon: Daemon, terminal: Open) -> None:
     assert "\x1b[" not in plain.before
 
 
+def test_output_has_its_colours_on_a_terminal(daemon: Daemon, runt: Runt, terminal: Open) -> None:
+    id = runt("submit", "1/0").stdout.strip()
+    runt("wait", id)
+    coloured = terminal("output", id)
+    assert ended(coloured) == 0
+    assert "\x1b[" in coloured.before
+    plain = terminal("output", id, NO_COLOR="1")
+    assert ended(plain) == 0
+    assert "\x1b[" not in plain.before
+    piped = runt("output", id, "--grep", "^ZeroDivisionError: division by zero$")
+    assert piped.stdout == "ZeroDivisionError: division by zero\n"
+
+
 def test_a_question_is_answered_in_place(daemon: Daemon, terminal: Open) -> None:
     child = terminal("eval", "n = input('name? '); print(f'<{n}>')")
     child.expect_exact("name? ")

@@ -71,11 +71,39 @@ def test_one_that_is_named_is_taken_wherever_we_are(
     assert len(alive(runt)) == 2
 
 
-def test_a_dead_one_is_started_anew(daemon: Daemon, runt: Runt) -> None:
+def test_a_dead_one_is_started_anew_and_that_is_said_once(daemon: Daemon, runt: Runt) -> None:
     runt("eval", "x = 1")
-    runt("kill", alive(runt)[0]["short_id"])
-    assert "NameError" in runt("eval", "x").stderr
+    first = alive(runt)[0]["short_id"]
+    runt("kill", first)
+    ended = f"{first} ended (the kernel was ended by SIGKILL)"
+    anew = runt("eval", "x")
+    said = f"runt: started anew: {ended}, its variables are gone\n"
+    assert said in anew.stderr
+    assert "NameError" in anew.stderr
+    assert "anew" not in runt("eval", "x").stderr
     assert len(alive(runt)) == 1
+
+
+def test_what_had_no_variables_is_not_missed(daemon: Daemon, runt: Runt, state: State) -> None:
+    """Nor is what was started by its name: another project's, or one that never answered."""
+    runt("eval", "x = 1")
+    runt("start", "python3", "--name", "lab")
+    runt("eval", "-r", "lab", "x = 1")
+    first, lab = (found["short_id"] for found in alive(runt))
+    runt("kill", first, lab)
+    write_kernelspec(state.home / ".local/share/jupyter", "broken", argv=["false"])
+    assert runt("eval", "-k", "broken", "1").returncode == 6
+    assert "anew" not in runt("eval", "-k", "broken", "1").stderr
+    (other := state.root / "q").mkdir()
+    assert "anew" not in runt("eval", "1", cwd=other).stderr
+    assert f"anew: {first} ended" in runt("eval", "1").stderr
+
+
+def test_a_dead_one_is_known_after_a_restart_of_the_daemon(daemon: Daemon, runt: Runt) -> None:
+    runt("eval", "x = 1")
+    runt("eval", "exit()")
+    runt("call", "daemon.stop")
+    assert "the kernel exited with status 0), its variables are gone" in runt("eval", "1").stderr
 
 
 # -- which Python

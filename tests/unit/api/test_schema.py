@@ -71,6 +71,15 @@ def test_every_reference_leads_somewhere() -> None:
         assert name in components[kind]
 
 
+def test_objects_inside_of_parameters_refuse_what_they_do_not_know() -> None:
+    document = schema.openrpc()
+    inside = {ref for method in document["methods"] for ref in _references(method["params"])}
+    assert inside
+    for ref in inside:
+        component = document["components"]["schemas"][ref.rpartition("/")[2]]
+        assert component["additionalProperties"] is False, ref
+
+
 def test_error_codes_name_one_error() -> None:
     # -32602 is JSON-RPC's own for parameters; BadRequest stands above the class that is meant.
     codes: dict[int, list[type[ApiError]]] = {}

@@ -94,6 +94,29 @@ def test_an_aborted_attempt_leaves_no_trace() -> None:
     assert not story.state.is_dispatched(row)
 
 
+def test_what_was_only_set_up_is_not_dispatched_but_to_be_taken_back() -> None:
+    story = Story(stdin="x")
+    story.state.posted = IDS[0]
+    story.intake.take(
+        Prepared(Record(Kind.SENT, 0, {"id": f"{IDS[0]}.1.setup", "i": 7}, [])), story.batch
+    )
+    assert not story.rows[0].progress.is_dispatched
+    assert story.state.sent is None
+    assert story.rows[0].incarnation == 7
+    assert IDS[0] in story.batch.changed
+
+
+def test_a_gap_is_on_what_was_sent_and_not_on_what_is_to_be() -> None:
+    story = Story()
+    lost = Prepared(Record(Kind.EVENT, 0, {"event": "gap", "reason": "keeper_down"}, []))
+    story.state.posted = IDS[0]
+    story.intake.take(lost, story.batch)
+    assert story.rows[0].gap is None
+    story.sent(0)
+    story.intake.take(lost, story.batch)
+    assert story.rows[0].gap is not None
+
+
 def test_half_of_the_end_is_unsettled() -> None:
     for first in (
         ("shell", "execute_reply", {"status": "ok"}),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runtimed.api.errors import FinderUnavailable
 from runtimed.kernels import specs
 from runtimed.kernels.specs import SpecFinder, begins_with_tcp, format_argv
 from tests.harness.jupyter import write_kernelspec
@@ -168,9 +169,9 @@ async def test_every_kind_of_change_is_seen(
     assert lookings.count == before
 
 
-async def test_a_finder_that_is_cancelled_leaves_no_child(
-    finder: SpecFinder, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[asyncio.subprocess.Process]:
+    """Every child process that is started."""
     children: asyncio.Queue[asyncio.subprocess.Process] = asyncio.Queue()
     start = asyncio.create_subprocess_exec
 
@@ -180,6 +181,30 @@ async def test_a_finder_that_is_cancelled_leaves_no_child(
         return child
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", observed)
+    return children
+
+
+async def test_a_finder_that_is_killed_can_be_asked_again(
+    finder: SpecFinder, env: dict[str, str], children: asyncio.Queue[asyncio.subprocess.Process]
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        look = tasks.create_task(_failure(finder, env))
+        (await children.get()).kill()
+    assert isinstance(look.result(), FinderUnavailable)
+    assert look.result().retryable
+    assert "python3" in await finder.find(env)
+
+
+async def _failure(finder: SpecFinder, env: dict[str, str]) -> Any:
+    try:
+        return await finder.find(env)
+    except FinderUnavailable as error:
+        return error
+
+
+async def test_a_finder_that_is_cancelled_leaves_no_child(
+    finder: SpecFinder, env: dict[str, str], children: asyncio.Queue[asyncio.subprocess.Process]
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         look = tasks.create_task(finder.find(env))
         child = await children.get()

@@ -47,9 +47,20 @@ class Run:
         input: str | None = None,
         env: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
+        return self.program(RUNT, *args, stdin=stdin, input=input, env=env)
+
+    def program(
+        self,
+        program: list[str],
+        *args: str,
+        stdin: Any = subprocess.DEVNULL,
+        input: str | None = None,
+        env: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run another program than `runt` as it is."""
         given: dict[str, Any] = {"stdin": stdin} if input is None else {"input": input}
         return subprocess.run(
-            [*RUNT, *args],
+            [*program, *args],
             env=self.env | (env or {}),
             cwd=self.directory,
             capture_output=True,

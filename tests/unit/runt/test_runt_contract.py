@@ -16,6 +16,7 @@ import pytest
 import runt
 from runt import reference
 from runt.group import ALIASES, VERBS, group
+from runt.group import run as run_verb
 from runtimed.api.registry import REGISTRY
 from tests.harness.fake_daemon import HangUp, Refuse
 from tests.harness.script import end, running
@@ -369,6 +370,54 @@ def test_wrong_usage_is_exit_2(run: Run, argv: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("given", ["inf", "1e10", "nan", "-1", "-inf", "soon", ""])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["eval", "1", "--wait"],
+        ["wait", "x", "--wait"],
+        ["stop", "x", "--grace"],
+        ["start", "--idle-stop"],
+        ["start", "--timeout"],
+    ],
+    ids=" ".join,
+)
+def test_times_are_numbers_of_seconds(capsys: Any, argv: list[str], given: str) -> None:
+    assert run_verb([*argv, given]) == 2
+    said = capsys.readouterr().err
+    assert f"Invalid value for '{argv[-1]}'" in said
+    assert given in said
+
+
+@pytest.mark.parametrize("option", ["--idle-stop", "--timeout"])
+def test_no_time_at_all_is_too_little_to_start(capsys: Any, option: str) -> None:
+    assert run_verb(["start", option, "0"]) == 2
+    assert f"Invalid value for '{option}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["start", "--name", ""], "--name is empty"),
+        (["start", "--python="], "--python is empty"),
+        (["start", ""], "KERNEL is empty"),
+        (["eval", "--name", "", "1"], "--name is empty"),
+        (["eval", "-r", "", "1"], "--runtime is empty"),
+        (["eval", "-r", "x", "-k", "", "1"], "--kernel is empty"),
+        (["eval", "--cell=", "1"], "--cell takes NOTEBOOK/ID, not ''"),
+        (["start", "--env", "=x"], "--env takes NAME=VALUE or NAME, not '=x'"),
+        (["eval", "--env", "", "1"], "--env takes NAME=VALUE or NAME, not ''"),
+        (
+            ["submit", "--env", "NOEQ", "1"],
+            "--env NOEQ: there is no variable of that name here to pass on",
+        ),
+    ],
+)
+def test_what_is_empty_or_not_there_is_named(run: Run, argv: list[str], said: str) -> None:
+    done = run(*argv)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"runt: {said}\n")
+
+
 @pytest.mark.parametrize(
     ("verb", "how", "text"),
     [
@@ -385,6 +434,21 @@ def test_how_it_was_ended_is_said(serve: Serve, run: Run, verb: str, how: str, t
     done = run(verb, "lab")
     assert (done.returncode, done.stdout) == (0, f"{text}\n")
     assert run(verb, "lab", "-q").stdout == "2p1r0s9t\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("queued", "on its way to the kernel; `runt interrupt 2p1r0s9t` interrupts it"),
+        ("running", "running; `runt interrupt 2p1r0s9t` interrupts it"),
+        ("done", "done"),
+    ],
+)
+def test_what_cannot_be_cancelled_any_more(serve: Serve, run: Run, status: str, said: str) -> None:
+    serve(execution__cancel=lambda c, p: {"id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T", "status": status})
+    done = run("cancel", "x")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == f"runt: 2p1r0s9t is not queued, it is {said}\n"
 
 
 def test_what_is_removed_is_named_by_its_short_id(serve: Serve, run: Run) -> None:
@@ -478,6 +542,14 @@ def test_somebody_elses_socket_is_exit_7(serve: Serve, run: Run, verb: list[str]
     done = run(*verb)
     assert (done.returncode, done.stdout) == (7, "")
     assert "belongs to uid 65534" in done.stderr
+
+
+def test_output_has_colours_for_terminals_and_json_only(serve: Serve, run: Run) -> None:
+    lines = ["\x1b[31mred\x1b[0m", "plain"]
+    page = {"execution": "E", "lines": lines, "more": False, "unfinished": "\x1b[1mlast"}
+    serve(execution__output=lambda c, p: page)
+    assert run("output", "x").stdout == "red\nplain\nlast"
+    assert json.loads(run("output", "x", "--json").stdout)["output"]["lines"] == lines
 
 
 def test_a_closed_pipe_is_no_traceback(serve: Serve, run: Run) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.fake_daemon import Connection, FakeDaemon, HangUp, Refuse
+from tests.harness.fake_daemon import HELLO, Connection, FakeDaemon, HangUp, Refuse
 from tests.harness.script import add, end, out, raised, running, value, wait_for
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 # -- what is sent
 
 
-def test_hello_subscription_and_code_are_one_write(serve: Serve, run: Run) -> None:
+def test_after_hello_subscription_and_code_are_one_write(serve: Serve, run: Run) -> None:
     daemon = serve(execution__submit=running(end()))
     assert run("eval", "1+1", "--", "a", "b").returncode == 0
     assert [method for method, _ in daemon.calls] == [
@@ -27,7 +29,8 @@ def test_hello_subscription_and_code_are_one_write(serve: Serve, run: Run) -> No
         "events.subscribe",
         "execution.submit",
     ]
-    assert daemon.reads[0].count(b"\n") == 3
+    assert [read.count(b"\n") for read in daemon.reads] == [1, 2]
+    assert len(daemon.open) == 1  # on one connection
     submitted = daemon.params("execution.submit")[0]
     assert submitted["code"] == "1+1"
     assert submitted["argv"] == ["-c", "a", "b"]
@@ -222,14 +225,19 @@ def test_a_refusal_brings_its_exit_code(serve: Serve, run: Run) -> None:
     assert (done.returncode, done.stderr) == (3, "runt: No kernelspec is called x\n")
 
 
-def test_another_service_is_not_given_anything_more(serve: Serve, run: Run) -> None:
-    serve(
-        daemon__hello=lambda c, p: {"service": "other", "protocol": [1, 1]},
-        execution__submit=hang_up,
-    )
-    done = run("eval", "x")
+@pytest.mark.parametrize(
+    "argv",
+    [["eval", "SECRET"], ["eval", "--rm", "SECRET"], ["submit", "SECRET"], ["start", "SECRET"]],
+    ids=" ".join,
+)
+def test_another_service_is_told_nothing_but_hello(serve: Serve, run: Run, argv: list[str]) -> None:
+    daemon = serve(daemon__hello=lambda c, p: {"service": "other", "protocol": [1, 1]})
+    done = run(*argv)
     assert done.returncode == 5
     assert "calls itself 'other'" in done.stderr
+    daemon.close()  # all that was sent has been read
+    assert [method for method, _ in daemon.calls] == ["daemon.hello"]
+    assert b"SECRET" not in b"".join(daemon.reads)
 
 
 def test_a_wait_that_expires_leaves_it_running(serve: Serve, run: Run) -> None:
@@ -239,6 +247,20 @@ def test_a_wait_that_expires_leaves_it_running(serve: Serve, run: Run) -> None:
     assert (done.returncode, done.stdout) == (124, "so far")
     assert done.stderr == f"{id} still running\n"
     assert daemon.params("execution.interrupt") == []
+
+
+@pytest.mark.parametrize("wait_s", ["3000000", "315360000"])
+def test_a_wait_longer_than_poll_can_take(serve: Serve, run: Run, wait_s: str) -> None:
+    go_on = threading.Event()
+    serve(execution__submit=running(out("early\n"), lambda c: wait_for(go_on), end()))
+    argv = ["eval", "--wait", wait_s, "x"]
+    with run.popen(*argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"early\n"
+        finally:
+            go_on.set()
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(
@@ -361,10 +383,62 @@ def test_a_daemon_that_is_stopping_is_asked_no_more(serve: Serve, run: Run) -> N
 
 
 def test_one_that_hangs_up_again_and_again_is_given_up(serve: Serve, run: Run) -> None:
-    serve(daemon__hello=hang_up)
+    serve(events__subscribe=hang_up)
     done = run("eval", "x")
-    assert done.returncode != 0
-    assert "hangs up again and again" in done.stderr
+    assert done.returncode == 5
+    assert done.stderr.endswith("it hangs up again and again; its log tells more\n")
+
+
+@pytest.mark.parametrize("argv", [["eval", "x"], ["ps"], ["start"]], ids=" ".join)
+def test_one_that_hangs_up_at_once_has_no_log_of_ours(
+    serve: Serve, run: Run, argv: list[str]
+) -> None:
+    serve(daemon__hello=hang_up)
+    done = run(*argv)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(
+        "does not answer at {}: it hung up before it had answered\n".format(
+            run.env["RUNTIMED_SOCKET"]
+        )
+    )
+
+
+@pytest.mark.parametrize("leave", ["hang up", "say so"])
+def test_one_that_leaves_at_hello_is_followed_by_the_next(
+    serve: Serve, run: Run, leave: str
+) -> None:
+    hellos: list[str] = []
+
+    def hello(connection: Connection, params: dict[str, Any]) -> Any:
+        hellos.append(leave)
+        if len(hellos) > 1:
+            return HELLO
+        raise HangUp if leave == "hang up" else Refuse("ShuttingDown", 5)
+
+    serve(daemon__hello=hello, execution__submit=running(out("once\n"), end()))
+    assert run("eval", "x").stdout == "once\n"
+    assert len(hellos) == 2
+
+
+@pytest.mark.parametrize("argv", [["eval", "x"], ["ps"], ["status"], ["start"]], ids=" ".join)
+def test_one_that_says_nothing_is_given_up(run: Run, argv: list[str]) -> None:
+    """As a daemon that is stopped (SIGSTOP); here `runt` has less patience than it has."""
+    script = (
+        "import sys\n"
+        "from runtimed.client import connect\n"
+        "connect.PATIENCE_S = 0.2\n"
+        "from runt.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(run.env["RUNTIMED_SOCKET"])
+        listener.listen()
+        done = run.program([sys.executable, "-c", script], *argv)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(": no answer in 0.2 s\n")
+    assert "does not answer" in done.stderr
 
 
 def test_after_lagged_it_subscribes_again_where_it_was(serve: Serve, run: Run) -> None:

@@ -8,8 +8,6 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ulid import ULID
 
 from runt import exits, outputs, render, shows
@@ -122,16 +120,6 @@ def test_sizes_are_rounded_as_people_read_them() -> None:
     sizes = [0, 999, 1000, 9949, 12_345, 999_499, 999_500, 1_000_000_000]
     shown = ["0 B", "999 B", "1.0 KB", "9.9 KB", "12 KB", "999 KB", "1.0 MB", "1.0 GB"]
     assert [outputs.size(n) for n in sizes] == shown
-
-
-def test_colours_are_taken_out_and_nothing_else() -> None:
-    coloured = "\x1b[0;31mError\x1b[0m: \x1b]8;;http://x\x1b\\link\x1b]8;;\x07 [0m]"
-    assert outputs.without_colour(coloured) == "Error: link [0m]"
-
-
-@given(st.text(alphabet=st.characters(exclude_characters="\x1b")))
-def test_text_without_escapes_stays(text: str) -> None:
-    assert outputs.without_colour(text) == text
 
 
 def test_blobs_that_are_text_are_found_and_put_back() -> None:

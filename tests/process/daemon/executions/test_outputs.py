@@ -323,6 +323,16 @@ def test_grep(repl: Repl) -> None:
     assert (page["lines"], page["more"], page["total_lines"]) == ([], False, 1000)
 
 
+def test_grep_matches_the_text_without_its_colours(repl: Repl) -> None:
+    coloured = r"\x1b[0;31mZero\x1b[0m\x1b[1mDivision\x1b[0m"
+    done = repl.eval(f"print('a 0;31 b'); print('{coloured}')")
+    for pattern in ("^ZeroDivision$", "oD"):
+        page = repl.daemon.call("execution.output", execution=done["id"], grep=pattern)
+        assert page["lines"] == ["\x1b[0;31mZero\x1b[0m\x1b[1mDivision\x1b[0m"]
+    page = repl.daemon.call("execution.output", execution=done["id"], grep="31")
+    assert page["lines"] == ["a 0;31 b"]
+
+
 @pytest.mark.parametrize("pattern", ["(", "*", "(?P<a>", "[z-a]", "a{99999999999}", "(" * 5000])
 def test_a_pattern_that_is_wrong_is_named(repl: Repl, pattern: str) -> None:
     execution = repl.eval("print(1)")["id"]

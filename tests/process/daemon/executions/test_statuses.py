@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -281,3 +282,18 @@ def test_exit_ends_the_kernel_and_the_execution_is_done(daemon: Daemon) -> None:
             if notification["params"]["data"].get("status") == "dead":
                 break
     assert daemon.call("runtime.get", runtime=runtime)["exit"]["code"] == 0
+
+
+def test_what_is_on_its_way_is_not_cancelled_and_the_answer_says_why(daemon: Daemon) -> None:
+    runtime = daemon.call("runtime.start", kernel_name="python3")["id"]
+    keeper = daemon.call("daemon.status")["keeper_pid"]
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        sent = daemon.call("execution.submit", runtime=runtime, code="'ran'")["id"]
+        told = daemon.call("execution.cancel", execution=sent)
+        assert (told["status"], told["reason"]) == ("queued", "it is on its way to the kernel")
+        assert daemon.call("execution.get", execution=sent)["reason"] is None
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    assert daemon.call("execution.wait", execution=sent)["status"] == "done"
+    daemon.call("runtime.kill", runtime=runtime)

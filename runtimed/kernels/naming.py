@@ -1,0 +1,35 @@
+"""What a runtime goes by, and which names are still free."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runtimed.api.errors import NameTaken
+from runtimed.model.ids import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtimed.store.runtimes import RuntimeRow
+
+
+def names_of(row: RuntimeRow) -> list[str]:
+    """Return what the runtime may be called by, besides its id and prefixes."""
+    stem = os.path.basename(row.connection_file).removesuffix(".json")
+    names = [short(row.id), row.name, stem, stem.removeprefix("kernel-"), row.connection_file]
+    return names if row.pid is None else [*names, str(row.pid)]
+
+
+def living_called(rows: Iterable[RuntimeRow], name: str) -> RuntimeRow | None:
+    """Return the living runtime that this name leads to already: as its name, or as its id."""
+    for row in rows:
+        if row.status != "dead" and (name in names_of(row) or name.upper() == row.id):
+            return row
+    return None
+
+
+def check_free(rows: Iterable[RuntimeRow], name: str) -> None:
+    """Raise `NameTaken` if the name leads to one of these runtimes."""
+    if (taken := living_called(rows, name)) is not None:
+        raise NameTaken(wanted=name, runtime=short(taken.id))
