@@ -10,9 +10,11 @@ BIN := .venv/bin
 run: .venv/.ready
 	@examples/first_run.sh
 
-# The shell's view of the socket is tested with the real tools; npm brings the OpenRPC schema.
+# The shell's view of the socket is tested with the real tools; npm brings the OpenRPC schema; five
+# kernels are spoken to.
 test: .venv/.ready-test
-	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm
+	@tools/install-kernels
+	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm faketime=faketime
 	$(BIN)/python -m pytest -n 4 $(ARGS)
 
 lint: .venv/.ready-test-lint

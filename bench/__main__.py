@@ -14,6 +14,7 @@ FIGURES = (
     "idle",
     "many_kernels",
     "daemon_start",
+    "adoption",
 )
 
 

@@ -21,3 +21,9 @@ class NotFoundFailure(Failure):
     """Nothing is called so, of several kinds of things."""
 
     exit_code = exits.NOT_FOUND
+
+
+class ConflictFailure(Failure):
+    """The command line does not fit what is there."""
+
+    exit_code = exits.CONFLICT

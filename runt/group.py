@@ -21,6 +21,7 @@ VERBS = {
     "interrupt": "interrupt",
     "rename": "rename",
     "rm": "rm",
+    "prune": "prune",
     "logs": "logs",
     "eval": "eval",
     "submit": "submit",
@@ -30,11 +31,16 @@ VERBS = {
     "show": "show",
     "attach": "attach",
     "reply": "reply",
+    "history": "history",
+    "vars": "vars",
+    "record": "record",
+    "forget": "forget",
     "environments": "environments",
     "status": "status",
     "socket": "socket",
     "call": "call",
     "completion": "completion",
+    "help": "help",
 }
 
 #: Names from earlier runts; they work and are not listed.

@@ -20,8 +20,8 @@ Made from the commands by `python -m runt.reference`; change them, not this page
 `runt` is a client: each verb is one call of the API. On every verb, `--json` prints
 `{"schema": 1, "<noun>": …}` (`attach`: one line an event) and nothing else on stdout, `-q` ids
 only. Tables are for terminals; a pipe gets tabs and one header line. Colours are for terminals
-too, unless `NO_COLOR` is set. A runtime is called by its id, short id, name, pid, kernel id or
-connection file; where nothing is destroyed a unique prefix will do.
+too, unless `NO_COLOR` is set. A runtime is called by its id, short id, name, pid, kernel id,
+connection file or notebook's path; where nothing is destroyed a unique prefix will do.
 
 A kernel that is started gets the caller's environment, less what belongs to the session:
 {session}.

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     Column = tuple[str, Callable[[dict[str, Any]], str]]
 
 
-def _home(path: str | None) -> str:
+def home(path: str | None) -> str:
     """Return a path with the home directory as ``~``."""
-    home = os.path.expanduser("~")
+    of_user = os.path.expanduser("~")
     if not path:
         return "-"
-    if home != "/" and (path == home or path.startswith(home + os.sep)):
-        return "~" + path[len(home) :]
+    if of_user != "/" and (path == of_user or path.startswith(of_user + os.sep)):
+        return "~" + path[len(of_user) :]
     return path
 
 
@@ -41,6 +41,42 @@ def _memory(runtime: dict[str, Any]) -> str:
     return "-" if bytes_ is None else size(bytes_)
 
 
+def _state(runtime: dict[str, Any]) -> str:
+    """Return the status; of a dead one also what ended it, where that is known."""
+    status: str = runtime["status"]
+    ended = runtime.get("exit")
+    if status != "dead" or not ended:
+        return status
+    if ended["reason"] == "oom":
+        return "dead (out of memory)"
+    if ended["reason"] == "not_started":
+        return "dead (not started)"
+    if ended["signal"] is not None:
+        return f"dead ({_signal_name(ended['signal'])})"
+    if ended["code"] is not None:
+        return f"dead (exit {ended['code']})"
+    return status
+
+
+def _signal_name(number: int) -> str:
+    from signal import Signals
+
+    try:
+        return Signals(number).name
+    except ValueError:  # real-time signals have no names of their own
+        return f"signal {number}"
+
+
+def owner(runtime: dict[str, Any]) -> str:
+    """Return who started an adopted runtime: by notebook, else by server, else by process."""
+    owned = runtime.get("owner")
+    if not owned:
+        return "-"
+    if owned.get("path") or owned.get("url"):
+        return home(owned.get("path") or owned["url"])
+    return f"{owned.get('name') or '?'} ({owned.get('pid') or '?'})"
+
+
 def _private(runtime: dict[str, Any]) -> str:
     return "yes" if runtime["private"] else "readable by other local users"
 
@@ -53,8 +89,9 @@ RUNTIME_COLUMNS: tuple[Column, ...] = (
     ("Language", lambda r: r["language"] or "-"),
     ("IP", _ip),
     ("Transport", lambda r: r["transport"]),
-    ("Connection File", lambda r: _home(r["connection_file"])),
-    ("State", lambda r: r["status"]),
+    ("Connection File", lambda r: home(r["connection_file"])),
+    ("State", _state),
+    ("Owner", owner),
 )
 WIDE_COLUMNS: tuple[Column, ...] = (
     ("Activity", lambda r: r["activity"] or "-"),
@@ -63,17 +100,19 @@ WIDE_COLUMNS: tuple[Column, ...] = (
     ("CPU", _cpu),
     ("Queue", lambda r: str(r["queue_length"])),
     ("Private", _private),
-    ("Environment", lambda r: _home(r["environment"])),
-    ("Project", lambda r: _home(r["project"])),
+    ("Environment", lambda r: home(r["environment"])),
+    ("Project", lambda r: home(r["project"])),
 )
+#: The last of the wide ones, there where it says something: where not all is recorded.
+RECORD_COLUMN: Column = ("Record", lambda r: r.get("record", "all"))
 #: What a narrow terminal does without, first to last.
-DROPPED = ("Connection File", "Transport", "IP")
+DROPPED = ("Connection File", "Owner", "Transport", "IP")
 
 ENVIRONMENT_COLUMNS: tuple[Column, ...] = (
     ("Kind", lambda e: e["kind"]),
     ("Name", lambda e: e["name"]),
     ("Language", lambda e: e["language"] or "-"),
-    ("Path", lambda e: _home(e["path"])),
+    ("Path", lambda e: home(e["path"])),
     ("", lambda e: e["unusable"] or ("default" if e["default"] else "")),
 )
 
@@ -104,6 +143,29 @@ def fitting_table(
     return text
 
 
+def cut_table(documents: Sequence[dict[str, Any]], columns: Sequence[Column], width: int) -> str:
+    """Return the table, its last column cut so that it fits into the width, if that can be."""
+    *others, (name, of) = columns
+    taken = max(display_width(line) for line in table(documents, others).splitlines())
+    room = max(width - taken - _GAP, _LEAST_ROOM)
+    return table(documents, [*others, (name, lambda document: cut(printable(of(document)), room))])
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text, or as much of its beginning as fits with an ellipsis."""
+    start = text[: width + 1]
+    if len(start) == len(text) and display_width(text) <= width:
+        return text
+    while display_width(start) >= width:
+        start = start[:-1]
+    return start + "…"
+
+
+#: What tabulate puts between columns, and the least that is left of a column that is cut.
+_GAP = 2
+_LEAST_ROOM = 8
+
+
 def tabs(documents: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
     """Return a header line and a line for each, tab-separated, for programs."""
     lines = ["\t".join(name for name, _ in columns)]
@@ -112,14 +174,19 @@ def tabs(documents: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
 
 
 def listing(
-    documents: Sequence[dict[str, Any]], columns: Sequence[Column], *, drop: bool = True
+    documents: Sequence[dict[str, Any]],
+    columns: Sequence[Column],
+    *,
+    drop: bool = True,
+    cut_last: bool = False,
 ) -> str:
     """Return documents as stdout wants them: a table on a terminal, else tab-separated."""
     if not sys.stdout.isatty():
         return tabs(documents, columns)
     if not drop:
         return table(documents, columns)
-    return fitting_table(documents, columns, shutil.get_terminal_size().columns)
+    fitting = cut_table if cut_last else fitting_table
+    return fitting(documents, columns, shutil.get_terminal_size().columns)
 
 
 def printable(text: str) -> str:

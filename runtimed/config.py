@@ -36,16 +36,25 @@ class Config:
     """A kernel that is silent for so long over ipc is started once more over tcp."""
     implicit_idle_stop_s: float = 86_400.0
     """A runtime that an evaluation started by itself stops after so long without work."""
+    rescan_interval_s: float = 30.0
+    """How often kernels of others are looked for, where no event told of them."""
+    runtime_dirs: str = ""
+    """More directories with connection files than Jupyter's own, separated by colons."""
+    record: str = "all"
+    """What is kept of the executions of others, where no rule says: all, metadata or off."""
     checkpoint_bytes: int = 16 * 1024 * 1024
     """The write-ahead log is checkpointed when it has grown by so much."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Config:
         """Return the defaults, with what the environment sets. Raises `BadSetting`."""
-        given: dict[str, int | float] = {}
+        given: dict[str, int | float | str] = {}
         for field in dataclasses.fields(cls):
             variable = f"RUNTIMED_{field.name.upper()}"
             if (text := environ.get(variable)) is None:
+                continue
+            if isinstance(field.default, str):
+                given[field.name] = text
                 continue
             kind = int if isinstance(field.default, int) else float
             try:
@@ -55,4 +64,8 @@ class Config:
             if not value > 0:
                 raise BadSetting(f"{variable} must be above 0, not {text}")
             given[field.name] = value
+        if given.get("record", "all") not in ("all", "metadata", "off"):
+            raise BadSetting(
+                f"RUNTIMED_RECORD must be all, metadata or off, not {given['record']!r}"
+            )
         return cls(**given)  # type: ignore[arg-type]

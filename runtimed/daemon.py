@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
 from runtimed.host import ServiceManager, settle_memory
 from runtimed.hub import Hub
+from runtimed.kernels.adoption import Adopter
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.link import Refused
 from runtimed.kernels.starter import Starter
@@ -91,6 +92,8 @@ class Daemon:
         blobs = Blobs(state.blobs, config.blob_limit_bytes)
         hub = Hub(self._store, config)
         self._supervisor = Supervisor(Recorder(self._store, hub), blobs, config, state)
+        starter = Starter(self._supervisor)
+        self._adopter = Adopter(self._supervisor, starter.finder)
         self._stop = asyncio.Event()
         self._stops_kernels = False
         self._context = Context(
@@ -98,7 +101,8 @@ class Daemon:
             blobs=blobs,
             hub=hub,
             supervisor=self._supervisor,
-            starter=Starter(self._supervisor),
+            starter=starter,
+            adopter=self._adopter,
             state=state,
             socket_path=socket_path,
             started_ms=now_ms(),
@@ -128,6 +132,7 @@ class Daemon:
             )
             await server.start()
             runtimes = tasks.create_task(self._supervisor.run(), name="supervisor")
+            adoption = tasks.create_task(self._adopter.run(), name="adopter")
             settle_memory()
             ready()
             self._manager.notify("READY=1")
@@ -137,6 +142,7 @@ class Daemon:
             self._manager.notify("STOPPING=1")
             os.truncate(self._state.daemon_lock, 0)
             await server.stop(GRACE_S)
+            adoption.cancel()
             if self._stops_kernels:
                 await self._end_kernels()
             runtimes.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import gc
 import os
@@ -9,7 +10,7 @@ import signal
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import sdnotify
@@ -105,6 +106,23 @@ def process_state(pid: int) -> str | None:
         return None
 
 
+def process_cpu_ticks(pid: int) -> int | None:
+    """Return how much processor time a process has used so far, None if there is no process.
+
+    In ticks of ``SC_CLK_TCK`` to the second: fields 14 and 15 of proc_pid_stat(5) together.
+    """
+    if ON_LINUX:
+        fields = _stat_fields(pid)
+        return int(fields[11]) + int(fields[12]) if fields else None
+    import psutil
+
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None
+    return int((times.user + times.system) * os.sysconf("SC_CLK_TCK"))
+
+
 def _stat_fields(pid: int) -> list[str] | None:
     """Return the fields of /proc/<pid>/stat from the third on: the second may hold anything."""
     try:
@@ -112,6 +130,124 @@ def _stat_fields(pid: int) -> list[str] | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return stat[stat.rindex(b")") + 2 :].decode("ascii").split()
+
+
+def pids() -> list[int]:
+    """Return the pids of all processes that can be seen."""
+    if ON_LINUX:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    import psutil
+
+    return list(psutil.pids())
+
+
+def arguments_of(pid: int) -> list[str]:
+    """Return the command line of a process of ours; empty for anybody else's, or none."""
+    if ON_LINUX:
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}").st_uid == os.getuid():
+                block = Path(f"/proc/{pid}/cmdline").read_bytes()
+                return os.fsdecode(block).removesuffix("\0").split("\0") if block else []
+        return []
+    import psutil
+
+    try:
+        return list(psutil.Process(pid).cmdline())
+    except (psutil.Error, OSError):
+        return []
+
+
+def environment_of(pid: int) -> dict[str, str] | None:
+    """Return the environment that a process was started with, None if it cannot be read."""
+    if not ON_LINUX:
+        import psutil
+
+        try:
+            return dict(psutil.Process(pid).environ())
+        except (psutil.Error, OSError):
+            return None
+    try:
+        block = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (os.fsdecode(entry).partition("=") for entry in block.split(b"\0") if b"=" in entry)
+    return {name: value for name, _, value in pairs} or None
+
+
+def working_directory_of(pid: int) -> str | None:
+    """Return where a process is now, None if that cannot be known."""
+    if ON_LINUX:
+        try:
+            return os.readlink(f"/proc/{pid}/cwd")
+        except OSError:
+            return None
+    import psutil
+
+    try:
+        return str(psutil.Process(pid).cwd())
+    except (psutil.Error, OSError):
+        return None
+
+
+def parent_and_session(pid: int) -> tuple[int, int]:
+    """Return the pids of a process's parent and of the leader of its session; 0 where unknown."""
+    if ON_LINUX:
+        try:
+            fields = _stat_fields(pid)
+        except OSError:
+            return 0, 0
+        return (int(fields[1]), int(fields[3])) if fields else (0, 0)
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).ppid()), os.getsid(pid)
+    except (psutil.Error, OSError):
+        return 0, 0
+
+
+class ProcessFacts(NamedTuple):
+    """One process: who it is, and what it has used. Times are as in `process_cpu_ticks`."""
+
+    parent: int
+    session: int
+    start_time: int
+    cpu_ticks: int
+    rss_bytes: int
+
+
+def process_table() -> dict[int, ProcessFacts]:
+    """Return all processes that can be seen, by pid.
+
+    The processor time of children that have ended is counted where it can be known (Linux).
+    """
+    table: dict[int, ProcessFacts] = {}
+    if not ON_LINUX:
+        import psutil
+
+        for pid in psutil.pids():
+            with contextlib.suppress(psutil.Error, OSError):
+                process = psutil.Process(pid)
+                used = process.cpu_times()
+                table[pid] = ProcessFacts(
+                    process.ppid(),
+                    os.getsid(pid),
+                    int(process.create_time() * 1_000_000),
+                    int((used.user + used.system) * os.sysconf("SC_CLK_TCK")),
+                    process.memory_info().rss,
+                )
+        return table
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
+    for pid in pids():
+        try:
+            fields = _stat_fields(pid)
+        except OSError:
+            continue
+        if fields:
+            parent, session, start_time = int(fields[1]), int(fields[3]), int(fields[19])
+            ticks = sum(map(int, fields[11:15]))
+            rss_bytes = int(fields[21]) * page_bytes
+            table[pid] = ProcessFacts(parent, session, start_time, ticks, rss_bytes)
+    return table
 
 
 def settle_memory() -> None:

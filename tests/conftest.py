@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
-pytest_plugins = ["tests.harness.skips"]
+pytest_plugins = [
+    "tests.harness.skips",
+    "tests.harness.foreign",
+    "tests.harness.jupyter_server",
+]
 
 # A job in a shell's background, or nohup's, begins with some of these ignored, and so would all
 # that tests start.

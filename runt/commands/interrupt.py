@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from runt import jsonout, session
+from runt import exits, jsonout, session
 from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option
@@ -15,25 +15,38 @@ from runtimed.client.connect import CallFailed
 
 @click.command("interrupt")
 @click.argument("references", nargs=-1, required=True, metavar="RUNTIME|EXECUTION...")
+@click.option("--force", is_flag=True, help="Also a kernel that is known to die of it.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="See for so long (5) whether it ends; 0: do not look.",
+)
 @quiet_option
 @json_option
-def command(references: tuple[str, ...], quiet: bool, as_json: bool) -> int:
-    """Interrupt what runtimes are running now, whoever submitted it; or just an execution."""
-    interrupted: list[dict[str, Any]] = []
+def command(
+    references: tuple[str, ...], force: bool, wait_s: float | None, quiet: bool, as_json: bool
+) -> int:
+    """Interrupt what runtimes are running now, whoever submitted it; or just an execution.
 
-    def interrupt(reference: str) -> None:
-        result = _interrupt(reference)
+    Exits 4 where it was seen to go on.
+    """
+    interrupted: list[dict[str, Any]] = []
+    params: dict[str, object] = {"force": True} if force else {}
+    if wait_s is not None:
+        params["wait_s"] = wait_s
+
+    def interrupt(reference: str) -> int:
+        result = _interrupt(reference, params)
         interrupted.append(result)
-        if as_json:
-            return
-        execution = short(result["execution"]) if result["execution"] else ""
-        if quiet:
-            click.echo(execution)
-        elif result["how"] == "none":
-            click.echo(f"runt: nothing is running in {reference}", err=True)
-        else:
-            done = "cancelled" if result["how"] == "cancelled" else "interrupted"
-            click.echo(f"{done} {execution or reference}")
+        goes_on = result["how"] in ("signal", "message") and not result.get("ended", True)
+        if goes_on and wait_s != 0:
+            click.echo(_still_runs(result, reference), err=True)
+            return exits.CONFLICT
+        if not as_json:
+            _say(result, reference, quiet=quiet, goes_on=goes_on)
+        return exits.OK
 
     code = for_each(references, interrupt)
     if as_json:
@@ -41,15 +54,46 @@ def command(references: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     return code
 
 
-def _interrupt(reference: str) -> Any:
+def _interrupt(reference: str, params: dict[str, object]) -> Any:
     try:
-        return session.call("runtime.interrupt", {"runtime": reference})
+        return session.call("runtime.interrupt", {"runtime": reference, **params})
     except CallFailed as failure:
         if failure.name != "RuntimeNotFound":
             raise
     try:
-        return session.call("execution.interrupt", {"execution": reference})
+        return session.call("execution.interrupt", {"execution": reference, **params})
     except CallFailed as failure:
         if failure.name != "ExecutionNotFound":
             raise
     raise NotFoundFailure(f"neither an execution nor a runtime is called {reference}")
+
+
+def _say(result: dict[str, Any], reference: str, *, quiet: bool, goes_on: bool) -> None:
+    """Print what was done, as it was observed."""
+    how = result["how"]
+    if quiet:
+        click.echo(_shown(result, ""))
+    elif how == "none":
+        click.echo(f"runt: nothing is running in {reference}", err=True)
+    elif how == "cancelled":
+        click.echo(f"cancelled {_shown(result, reference)}")
+    else:
+        click.echo(f"{'sent to' if goes_on else 'interrupted'} {_shown(result, reference)} ({how})")
+
+
+def _still_runs(result: dict[str, Any], reference: str) -> str:
+    """Return what to say of an execution that goes on, and what ends it: its runtime's end."""
+    runtime = reference
+    try:
+        params = {"execution": result["execution"], "outputs": False}
+        runtime = short(session.call("execution.get", params)["runtime"]["id"])
+    except CallFailed:
+        pass  # It is a word of advice, and the reference will do.
+    return (
+        f"runt: {_shown(result, reference)} still runs ({result['how']}); "
+        f"`runt stop {runtime}` or `runt kill {runtime}` ends it"
+    )
+
+
+def _shown(result: dict[str, Any], reference: str) -> str:
+    return short(result["execution"]) if result["execution"] else reference

@@ -9,8 +9,10 @@ from runt.options import end_all, json_option, quiet_option, runtimes_argument
 
 @click.command("kill")
 @runtimes_argument
+@click.option("--force", is_flag=True, help="Also those that somebody else started.")
 @quiet_option
 @json_option
-def command(runtimes: tuple[str, ...], quiet: bool, as_json: bool) -> int:
+def command(runtimes: tuple[str, ...], force: bool, quiet: bool, as_json: bool) -> int:
     """Kill the processes of runtimes, and all below them, at once."""
-    return end_all("runtime.kill", "killed", {}, runtimes, quiet=quiet, as_json=as_json)
+    params: dict[str, object] = {"force": True} if force else {}
+    return end_all("runtime.kill", "killed", params, runtimes, quiet=quiet, as_json=as_json)

@@ -54,22 +54,16 @@ def command(
         params["idle_stop_s"] = idle_stop
     if timeout is not None:
         params["start_timeout_s"] = timeout
-    say_started("started", session.call("runtime.start", params), quiet=quiet, as_json=as_json)
-
-
-def say_started(
-    verb: str,
-    runtime: dict[str, Any],
-    *,
-    quiet: bool,
-    as_json: bool = False,
-    said: Collection[str] = (),
-) -> None:
-    """Print the runtime that was started, and on stderr those notices that were not ``said``."""
-    for notice in runtime.get("notices", ()):
-        if notice not in said:
-            click.echo(f"runt: {notice}", err=True)
+    runtime = session.call("runtime.start", params)
+    say_notices(runtime)
     if as_json:
         jsonout.print_document("runtime", runtime)
     else:
-        click.echo(short(runtime["id"]) if quiet else f"{verb} {short(runtime['id'])}")
+        click.echo(short(runtime["id"]) if quiet else f"started {short(runtime['id'])}")
+
+
+def say_notices(runtime: dict[str, Any], said: Collection[str] = ()) -> None:
+    """Print on stderr those notices of a runtime that were not ``said``."""
+    for notice in runtime.get("notices", ()):
+        if notice not in said:
+            click.echo(f"runt: {notice}", err=True)

@@ -15,9 +15,14 @@ from runt.options import Seconds, end_all, json_option, quiet_option, runtimes_a
     metavar="SECONDS",
     help="Wait so long before each harder means.",
 )
+@click.option("--force", is_flag=True, help="Also those that somebody else started.")
 @quiet_option
 @json_option
-def command(runtimes: tuple[str, ...], grace: float | None, quiet: bool, as_json: bool) -> int:
+def command(
+    runtimes: tuple[str, ...], grace: float | None, force: bool, quiet: bool, as_json: bool
+) -> int:
     """Ask kernels to shut down; those that do not are sent SIGTERM, then SIGKILL."""
-    params = {} if grace is None else {"grace_s": grace}
+    params: dict[str, object] = {} if grace is None else {"grace_s": grace}
+    if force:
+        params["force"] = True
     return end_all("runtime.stop", "stopped", params, runtimes, quiet=quiet, as_json=as_json)

@@ -38,6 +38,11 @@ class DaemonStop(Call[Nothing], frozen=True, kw_only=True):
     kernels: Annotated[bool, Meta(description="Also end all kernels that we started.")] = False
 
 
+@api("daemon.announce", Effect.WRITE)
+class DaemonAnnounce(Call[list[str]], frozen=True, kw_only=True):
+    """Return what a person must be told once, and has not been: it counts as said by this."""
+
+
 @api("rpc.discover", Effect.READ)
 class RpcDiscover(Call[dict[str, Any]], frozen=True, kw_only=True):
     """Return the OpenRPC document of this service."""

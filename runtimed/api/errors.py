@@ -9,7 +9,8 @@
     │                              · EnvironmentNotFound · BlobNotFound
     ├── Conflict               4   AmbiguousReference · RuntimeAlive · RuntimeDead · NameTaken
     │                              · ExecutionConflict · NotWaitingForInput · StaleCursor
-    │                              · CannotInterrupt
+    │                              · CannotInterrupt · NotOurs · NoServer · KernelBusy
+    │                              · VariablesUnsupported
     ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
     │                              · StoreUnavailable · KeeperUnavailable
     │                              · FinderUnavailable
@@ -234,6 +235,39 @@ class CannotInterrupt(Conflict):
     code = -32028
     runtime: str
     reason: str
+
+
+class NotOurs(Conflict):
+    """Runtime {runtime} was started by {owner}; `runt {verb} --force {runtime}` does it anyway."""
+
+    code = -32029
+    runtime: str
+    owner: str
+    verb: str
+
+
+class NoServer(Conflict):
+    """Runtime {runtime} has no Jupyter server that could restart it;
+    `runt stop --force {runtime}` ends it, `runt start` begins another.
+    """
+
+    code = -32070
+    runtime: str
+
+
+class KernelBusy(Conflict):
+    """The kernel of runtime {runtime} is busy, and has no subshell to look inside meanwhile."""
+
+    code = -32071
+    runtime: str
+
+
+class VariablesUnsupported(Conflict):
+    """The variables of a kernel of {language} cannot be listed (runtime {runtime})."""
+
+    code = -32072
+    runtime: str
+    language: str
 
 
 class Unavailable(ApiError):

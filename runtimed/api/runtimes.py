@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -14,30 +14,40 @@ from runtimed.api.errors import (
     EnvironmentNotFound,
     EnvironmentUnusable,
     FinderUnavailable,
+    InvalidParams,
     KeeperUnavailable,
+    KernelBusy,
     KernelDidNotStart,
     KernelNotFound,
     KernelProgramMissing,
     NameTaken,
+    NoServer,
+    NotOurs,
     RuntimeAlive,
     RuntimeDead,
     RuntimeNotFound,
     StoreUnavailable,
+    VariablesUnsupported,
 )
 from runtimed.api.types import (
     Ended,
     Environment,
+    Forgotten,
     Interrupted,
     LogPage,
     Nothing,
+    Pruned,
+    Record,
     Runtime,
+    Variables,
 )
 
 RuntimeRefStr = Annotated[
     str,
     Meta(
         min_length=1,
-        description="A ULID, short id, name, pid, kernel id or stem of the connection file; "
+        description="A ULID, short id, name, pid, kernel id or stem of the connection file, "
+        "or the notebook's path; "
         "where nothing is destroyed also a unique prefix of a short id or name.",
     ),
 ]
@@ -49,6 +59,9 @@ RuntimeName = Annotated[
         pattern=r"^[^\x00-\x1f\x7f]+$",
         description="A name for the runtime: no control characters.",
     ),
+]
+InterruptSeconds = Annotated[
+    float, Meta(ge=0, description="Seconds in which the execution may be seen to end.")
 ]
 _START_ERRORS = (
     KernelNotFound,
@@ -63,6 +76,9 @@ _START_ERRORS = (
     Denied,
 )
 _FIND_ERRORS = (RuntimeNotFound, AmbiguousReference)
+Force = Annotated[
+    bool, Meta(description="Also where somebody else started the kernel, or would lose by it.")
+]
 
 
 @api("environment.list", Effect.READ, errors=(FinderUnavailable,))
@@ -80,6 +96,10 @@ class RuntimeList(Call[list[Runtime]], frozen=True, kw_only=True):
     """List runtimes, oldest first."""
 
     all: Annotated[bool, Meta(description="Dead ones too.")] = False
+    origin: Annotated[
+        Literal["launched", "adopted"] | None,
+        Meta(description="Only those that we started, or that others did."),
+    ] = None
     kernel: Annotated[str | None, Meta(description="Only of this kernel name.")] = None
 
 
@@ -122,27 +142,29 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
     ] = 60.0
 
 
-@api("runtime.stop", Effect.DESTROY, errors=(*_FIND_ERRORS, KeeperUnavailable))
+@api("runtime.stop", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, KeeperUnavailable))
 class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
     """Ask the kernel to shut down, then SIGTERM, then SIGKILL; say which one worked."""
 
     runtime: RuntimeRefStr
     grace_s: Annotated[float, Meta(ge=0, description="Seconds for each rung.")] = 5.0
+    force: Force = False
 
 
-@api("runtime.kill", Effect.DESTROY, errors=(*_FIND_ERRORS, KeeperUnavailable))
+@api("runtime.kill", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, KeeperUnavailable))
 class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
     """Kill the kernel's process and all below it, at once."""
 
     runtime: RuntimeRefStr
+    force: Force = False
 
 
-@api("runtime.restart", Effect.DESTROY, errors=(*_FIND_ERRORS, *_START_ERRORS))
-class RuntimeRestart(Call[Runtime], frozen=True, kw_only=True):
+@api("runtime.restart", Effect.DESTROY, errors=(*_FIND_ERRORS, *_START_ERRORS, NotOurs, NoServer))
+class RuntimeRestart(Call[Ended], frozen=True, kw_only=True):
     """End the kernel and start it anew: same runtime, same address, new incarnation.
 
     What was queued is cancelled, unless its submitter asked to carry it over. A dead runtime
-    is started again.
+    is started again. A kernel of a Jupyter server is restarted by that, if forced.
     """
 
     runtime: RuntimeRefStr
@@ -150,6 +172,7 @@ class RuntimeRestart(Call[Runtime], frozen=True, kw_only=True):
         dict[str, str] | None,
         Meta(description="Used only where the old environment is not to be had any more."),
     ] = None
+    force: Force = False
 
 
 @api(
@@ -161,6 +184,8 @@ class RuntimeInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     """Interrupt what the kernel is running now, as execution.interrupt does."""
 
     runtime: RuntimeRefStr
+    force: Annotated[bool, Meta(description="Also where the kernel dies of it.")] = False
+    wait_s: InterruptSeconds = 5.0
 
 
 @api("runtime.rename", Effect.WRITE, errors=(*_FIND_ERRORS, NameTaken))
@@ -173,7 +198,10 @@ class RuntimeRename(Call[Runtime], frozen=True, kw_only=True):
 
 @api("runtime.remove", Effect.DESTROY, errors=(*_FIND_ERRORS, RuntimeAlive))
 class RuntimeRemove(Call[Nothing], frozen=True, kw_only=True):
-    """Take a dead runtime off the lists. Its executions stay in history."""
+    """Take a runtime off the lists that is dead, or proven to be. Its executions stay in history.
+
+    Its connection file goes too.
+    """
 
     runtime: RuntimeRefStr
 
@@ -184,3 +212,44 @@ class RuntimeLogs(Call[LogPage], frozen=True, kw_only=True):
 
     runtime: RuntimeRefStr
     tail_bytes: Annotated[int, Meta(ge=0, le=1 << 20)] = 65_536
+
+
+@api("runtime.prune", Effect.DESTROY)
+class RuntimePrune(Call[list[Pruned]], frozen=True, kw_only=True):
+    """Take all dead runtimes off the lists, and remove the connection files that they left."""
+
+    dry_run: Annotated[bool, Meta(description="Only say what would be removed.")] = False
+
+
+@api("runtime.record", Effect.WRITE, errors=(*_FIND_ERRORS, InvalidParams, KeeperUnavailable))
+class RuntimeRecord(Call[list[Runtime]], frozen=True, kw_only=True):
+    """Say what is kept of the executions of others: all, metadata (no code, no outputs) or off.
+
+    Of one runtime, or of all that work in a directory, present and future ones. Returns the
+    runtimes that are concerned. What came through us is always kept.
+    """
+
+    record: Record
+    runtime: RuntimeRefStr | None = None
+    directory: Annotated[str | None, Meta(description="Absolute; all below it is meant.")] = None
+
+
+@api("runtime.forget", Effect.DESTROY, errors=(*_FIND_ERRORS, InvalidParams))
+class RuntimeForget(Call[Forgotten], frozen=True, kw_only=True):
+    """Delete what is recorded of a runtime: its final executions, their outputs and events."""
+
+    runtime: RuntimeRefStr
+    since: Annotated[
+        str | None, Meta(description="Only what was submitted from then on (RFC 3339).")
+    ] = None
+
+
+@api(
+    "runtime.variables",
+    Effect.READ,
+    errors=(*_FIND_ERRORS, RuntimeDead, KernelBusy, VariablesUnsupported, KeeperUnavailable),
+)
+class RuntimeVariables(Call[Variables], frozen=True, kw_only=True):
+    """Look at the variables of a Python kernel, also while it computes if it has subshells."""
+
+    runtime: RuntimeRefStr

@@ -35,19 +35,41 @@ class Document(msgspec.Struct, kw_only=True, omit_defaults=False):
     """Base of everything that is returned."""
 
 
+Record = Literal["all", "metadata", "off"]
+
+
 class Exit(Document):
-    """How a kernel's process ended. ``reason``: exit, signal, unknown or not_started."""
+    """How a kernel's process ended. ``reason``: exit, signal, oom, unknown or not_started.
+
+    ``stderr`` has the last lines that it wrote, where it was we who started it.
+    """
 
     code: int | None = None
     signal: int | None = None
     reason: str = "unknown"
+    stderr: list[str] = []
+
+
+class Owner(Document):
+    """Who started an adopted kernel, and ends it with itself.
+
+    A Jupyter server with its address and the notebook's path, or the process above the kernel;
+    ``name`` is the program's.
+    """
+
+    kind: Literal["jupyter_server", "process"]
+    url: str | None = None
+    path: str | None = None
+    pid: int | None = None
+    name: str | None = None
 
 
 class Runtime(Document):
     """A kernel that runs, or ran: its process, its address and what it is doing.
 
     ``private`` says that other local users cannot read its sockets. ``idle_stop_s`` is null
-    where it never stops by itself.
+    where it never stops by itself. ``record`` says what is kept of the executions of others.
+    ``rss_bytes`` and ``cpu_percent`` are those of the kernel's process and all below it.
     """
 
     id: str
@@ -59,6 +81,8 @@ class Runtime(Document):
     activity: Activity | None
     last_keepalive: str | None
     origin: Literal["launched", "adopted"]
+    owner: Owner | None
+    record: Record
     incarnation: int
     pid: int | None
     ip: str | None
@@ -87,10 +111,14 @@ class RuntimeRef(Document):
 
 
 class RequestedBy(Document):
-    """Who submitted an execution: the kind of client, and its pid as the socket tells it."""
+    """Who submitted an execution: the kind of client, and its pid as the socket tells it.
+
+    ``client`` is "foreign" where it did not come through us; then ``session`` is Jupyter's.
+    """
 
     client: str
     pid: int | None = None
+    session: str | None = None
 
 
 class CellRef(Document):
@@ -206,14 +234,60 @@ class Ended(Document):
     """How a runtime was ended, interrupted or restarted: the rung that worked."""
 
     runtime: Runtime
-    how: Annotated[str, Meta(description="shutdown_request, SIGTERM, SIGKILL or already_dead.")]
+    how: Annotated[
+        str,
+        Meta(
+            description="shutdown_request, SIGTERM, SIGKILL or already_dead; "
+            "jupyter_server where that restarted it."
+        ),
+    ]
 
 
 class Interrupted(Document):
-    """How it was interrupted: signal, message, cancelled, or none where it was final already."""
+    """How it was interrupted: signal, message, cancelled, or none where it was final already.
+
+    ``ended`` says whether the execution was seen to end within the time that was given.
+    """
 
     how: Literal["signal", "message", "cancelled", "none"]
     execution: str | None
+    ended: bool
+
+
+class Variable(Document):
+    """A name in the kernel's namespace. ``repr`` is short and never made by the user's code."""
+
+    name: str
+    type: str
+    shape: list[int] | None = None
+    length: int | None = None
+    size_bytes: int | None = None
+    repr: str | None = None
+
+
+class Variables(Document):
+    """What a look into the kernel saw. ``total`` counts the names, shown or not."""
+
+    runtime: str
+    via: Literal["subshell", "shell"]
+    variables: list[Variable]
+    total: int
+
+
+class Pruned(Document):
+    """A dead runtime that was, or would be, taken off the lists, with its connection file."""
+
+    runtime: str
+    name: str
+    connection_file: str
+    reason: str
+
+
+class Forgotten(Document):
+    """What was forgotten of a runtime."""
+
+    executions: int
+    blobs: int
 
 
 class LogPage(Document):

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from runtimed.host import Step, passing
-from runtimed.keeper.headers import content_index
+from runtimed.keeper.headers import without_content
 from runtimed.keeper.request import Refused
 from runtimed.wire.journal import Event, Kind
 from runtimed.wire.link import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runtimed.keeper.runtime import Runtime
     from runtimed.keeper.sockets import SocketSet
-
-_SECRET_CONTENT = b"{}"
 
 
 @dataclass(slots=True)
@@ -72,7 +70,13 @@ class Dispatcher:
     def _open(self, sockets: SocketSet, channel: str) -> None:
         """Open what a dispatch needs: whoever executes may also be asked for input."""
         wanted = {channel, "shell", "stdin"} if channel in ("shell", "stdin") else {channel}
-        sockets.open([name for name in wanted if not sockets.is_open(name)], self._opened)
+        names = [name for name in wanted if not sockets.is_open(name)]
+        try:
+            self._runtime.check_room(channels=len(names))
+        except Refused as refused:
+            self._answer_deferred(refused)
+            return
+        sockets.open(names, self._opened)
 
     def _opened(self, reason: str | None) -> None:
         if reason is not None:
@@ -85,9 +89,12 @@ class Dispatcher:
 
     def refuse_deferred(self, reason: str) -> None:
         """Answer those that wait for a channel: it will not come."""
+        self._answer_deferred(Refused(Refusal.NOT_CONNECTED, reason))
+
+    def _answer_deferred(self, refused: Refused) -> None:
         deferred, self._deferred = self._deferred, []
         for each in deferred:
-            each.done(Refused(Refusal.NOT_CONNECTED, reason))
+            each.done(refused)
 
     def _send(self, dispatch: Dispatch) -> dict[str, Any] | None:
         """Send; return the answer, or None if the channel has to be opened first."""
@@ -103,10 +110,12 @@ class Dispatcher:
         meta: dict[str, Any] = {"c": dispatch.channel, "i": dispatch.incarnation}
         if dispatch.id is not None:
             meta["id"] = dispatch.id
-        recorded = dispatch.frames
+        recorded: Sequence[bytes | memoryview] | None = dispatch.frames
         if dispatch.is_secret:
             meta["secret"] = True
-            recorded = _without_content(dispatch.frames)
+            recorded = without_content(dispatch.frames)
+        if recorded is None:
+            raise Refused(Refusal.BAD_REQUEST, "a secret message must be a Jupyter message")
         if not runtime.record(Kind.SENT, meta, recorded, or_refuse=True):
             raise Refused(Refusal.JOURNAL_FAILED, "the journal cannot be written")
         passing(Step.SENT_JOURNALED)
@@ -118,21 +127,3 @@ class Dispatcher:
             raise Refused(Refusal.AGAIN, str(error)) from error
         passing(Step.SENT_TO_KERNEL)
         return {"sent": True}
-
-
-def _without_content(frames: list[bytes]) -> list[bytes]:
-    """Return the frames without their content, and without the signature that covers it.
-
-    With the key, a short secret could be guessed from its signature.
-    """
-    index = content_index(frames)
-    if index is None:
-        raise Refused(Refusal.BAD_REQUEST, "a secret message must be a Jupyter message")
-    signature = index - 4
-    return [
-        *frames[:signature],
-        b"",
-        *frames[signature + 1 : index],
-        _SECRET_CONTENT,
-        *frames[index + 1 :],
-    ]

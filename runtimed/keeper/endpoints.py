@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHANNELS = ("shell", "iopub", "stdin", "control")
 PRIVATE_DIRECTORY = ".keep"
 
+#: What a Unix socket says; over TCP the connection waits without a word.
+_BACKLOG_FULL = errno.errorcode[errno.EAGAIN]
 _FIRST_RETRY_S = 0.005
 _LAST_RETRY_S = 0.05
 
@@ -35,15 +37,19 @@ class UnusableConnectionFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The addresses of one kernel, and the CurveZMQ keys where it has them."""
+    """The addresses of one kernel, and the CurveZMQ keys where it has them.
+
+    The socket files of a kernel that we did not launch are its owner's affair.
+    """
 
     transport: str
     ip: str
     ports: dict[str, int]
     curve: tuple[bytes, bytes] | None = None
+    launched: bool = False
 
     @classmethod
-    def load(cls, path: str) -> Endpoints:
+    def load(cls, path: str, *, launched: bool = False) -> Endpoints:
         """Read a connection file; raises `UnusableConnectionFile`."""
         try:
             content: dict[str, Any] = json.loads(Path(path).read_bytes())
@@ -56,6 +62,7 @@ class Endpoints:
                 str(content.get("ip") or "127.0.0.1"),
                 {name: int(content[f"{name}_port"]) for name in (*CHANNELS, "hb")},
                 (public.encode(), secret.encode()) if public and secret else None,
+                launched,
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnusableConnectionFile(f"{path}: {error!r}") from error
@@ -73,11 +80,12 @@ class Endpoints:
         return {"transport": self.transport, "ip": self.ip, "ports": self.ports, "curve": has_curve}
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> Endpoints:
+    def of(cls, facts: dict[str, Any], *, launched: bool = False) -> Endpoints:
         """Return what `facts` told; raises `UnusableConnectionFile` where that is not enough."""
         if not facts or facts["curve"]:
             raise UnusableConnectionFile("the connection file is gone")
-        return cls(facts["transport"], facts["ip"], dict(facts["ports"]))
+        ports = dict(facts["ports"])
+        return cls(facts["transport"], facts["ip"], ports, launched=launched)
 
     @property
     def is_ipv6(self) -> bool:
@@ -112,7 +120,7 @@ class Endpoints:
         Another client's clean-up deletes the files it finds (jupyter_client does, of any kernel
         that used the same prefix); the kernel goes on listening, and nobody could reach it again.
         """
-        if self.transport != "ipc":
+        if self.transport != "ipc" or not self.launched:
             return
         for channel in self.ports:
             public, private = self._public_file(channel), self._private_file(channel)
@@ -130,7 +138,7 @@ class Endpoints:
     def restore(self) -> list[str]:
         """Link missing public socket files back; return the channels of those that were."""
         restored = []
-        if self.transport == "ipc":
+        if self.transport == "ipc" and self.launched:
             for channel in self.ports:
                 with contextlib.suppress(OSError):
                     os.link(self._private_file(channel), self._public_file(channel))
@@ -140,12 +148,18 @@ class Endpoints:
     def discard(self) -> None:
         """Remove the socket files of a kernel that has gone: the private names and their like.
 
-        One that it bound after we had connected has no private name; nobody answers at it.
+        One that it bound after we had connected has no private name; nobody answers at it. Of a
+        kernel that we adopted only a private name is ours, from when it was a launched one.
         """
         if self.transport != "ipc":
             return
         for channel in self.ports:
             public, private = self._public_file(channel), self._private_file(channel)
+            if not self.launched:
+                if _is_abandoned(private):
+                    with contextlib.suppress(OSError):
+                        os.unlink(private)
+                continue
             kept = _inode(private)
             if kept == _inode(public) if kept is not None else _is_abandoned(public):
                 with contextlib.suppress(OSError):
@@ -227,8 +241,8 @@ class Knock:
     def _try(self) -> None:
         self._timer = None
         while self._waiting:
-            self._raw, address = self._endpoints.raw_socket(self._waiting[0])
             try:
+                self._raw, address = self._endpoints.raw_socket(self._waiting[0])
                 code = self._raw.connect_ex(address)
             except OSError as error:  # a host name that does not resolve, a path too long
                 self._close()
@@ -258,7 +272,8 @@ class Knock:
         self._try()
 
     def _refused(self, reason: str) -> None:
-        if not self._persistent:
+        # A stopped kernel accepts nothing from its backlog: once that is full, it is still there.
+        if not self._persistent and reason != _BACKLOG_FULL:
             self._done(reason)
             return
         self._timer = self._loop.later(self._retry_s, self._try)

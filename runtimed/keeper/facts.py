@@ -10,7 +10,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runtimed.keeper.headers import message_id, parent_of, status_of
+from runtimed.keeper.headers import header_of, parent_of, status_of
+from runtimed.keeper.recording import Record
 from runtimed.keeper.shell import ShellQueue, Sight
 from runtimed.wire.journal import Event, Kind
 
@@ -33,6 +34,8 @@ _SEGMENT_FIELDS = (
     "stdout",
     "stderr",
 )
+#: What the heads of older journals do not have.
+_RECORDING_FIELDS = ("record", "session")
 
 
 class Phase(enum.StrEnum):
@@ -61,9 +64,12 @@ class Facts:
     cwd: str | None = None
     stdout: str | None = None
     stderr: str | None = None
+    record: str = Record.ALL
+    """What is written of the messages of other sessions than `session`, which is the daemon's."""
+    session: str = ""
     busy: dict[str, str] = field(default_factory=dict)
     """msg_id → msg_type of the requests that have begun, in that order, and whose ``idle`` was
-    not seen."""
+    not seen. Not those on subshells: they run beside, and no interrupt reaches them."""
     _shell: ShellQueue = field(default_factory=ShellQueue)
     _unanswered: dict[str, None] = field(default_factory=dict)
     _recent: dict[str, None] = field(default_factory=dict)
@@ -103,7 +109,8 @@ class Facts:
 
         Of the ids that were answered, only those of the segment that ends here are taken along.
         """
-        meta: dict[str, Any] = {name: getattr(self, name) for name in _SEGMENT_FIELDS}
+        names = (*_SEGMENT_FIELDS, *_RECORDING_FIELDS)
+        meta: dict[str, Any] = {name: getattr(self, name) for name in names}
         meta["busy"] = dict(self.busy)
         meta["sent"] = [*self._unanswered, *self._recent]
         meta["answered"] = list(self._recent)
@@ -140,13 +147,17 @@ class Facts:
         if status is None:
             if self._shell.has_unseen:
                 self._apply_sign(frames)
-        elif status.state == "busy":
-            self._are_over(self._shell.seen(status.parent))
-            self.busy.pop(status.parent, None)
-            self.busy[status.parent] = status.parent_type
+            return
+        request = status.parent
+        if request.is_on_subshell:
+            return
+        if status.state == "busy":
+            self._are_over(self._shell.seen(request.msg_id))
+            self.busy.pop(request.msg_id, None)
+            self.busy[request.msg_id] = request.msg_type
         elif status.state == "idle":
-            self._are_over(self._shell.ended(status.parent))
-            self.busy.pop(status.parent, None)
+            self._are_over(self._shell.ended(request.msg_id))
+            self.busy.pop(request.msg_id, None)
 
     def _apply_sign(self, frames: Sequence[bytes | memoryview]) -> None:
         """Take what a request says for its ``busy``, which may have been missed.
@@ -155,7 +166,7 @@ class Facts:
         else is busy: an interrupt for it must not hit that.
         """
         parent = parent_of(frames)
-        if parent is None or parent.msg_id in self.busy:
+        if parent is None or parent.is_on_subshell or parent.msg_id in self.busy:
             return
         if self._shell.is_unseen(parent.msg_id):
             self._are_over(self._shell.seen(parent.msg_id))
@@ -175,8 +186,9 @@ class Facts:
     def _apply_sent(self, meta: dict[str, Any], frames: Sequence[bytes | memoryview]) -> None:
         dispatch = meta.get("id")
         if meta["c"] == "shell":
-            request = message_id(frames) if dispatch is None else dispatch
-            if request is not None:
+            header = header_of(frames)
+            request = dispatch or (header.msg_id if header else None)
+            if request is not None and not (header is not None and header.is_on_subshell):
                 self._shell.sent(request, is_dispatch=dispatch is not None)
         if dispatch is None:
             return
@@ -213,6 +225,8 @@ class Facts:
             self._take(meta, ("incarnation", "channels", "endpoints"))
         elif event in (Event.DISCONNECTED, Event.CONNECT_FAILED):
             self.channels = []
+        elif event == Event.RECORDING:
+            self._take(meta, _RECORDING_FIELDS)
         elif event == Event.UNSENT:
             for ids in (self._unanswered, self._recent, self._previous):
                 ids.pop(meta["id"], None)
@@ -235,6 +249,7 @@ class Facts:
 
     def _restore(self, meta: dict[str, Any]) -> None:
         self._take(meta, _SEGMENT_FIELDS)
+        self._take(meta, [name for name in _RECORDING_FIELDS if name in meta])
         self.phase = Phase(meta["phase"])
         self.busy = dict(meta["busy"])
         requests = {request: Sight(sight) for request, sight in meta.get("shell", {}).items()}

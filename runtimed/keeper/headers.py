@@ -1,4 +1,4 @@
-"""Read of a Jupyter message what the keeper must know: whose reply it is, who is busy.
+"""Read of a Jupyter message what the keeper must know: whose it is, whose reply, who is busy.
 
 https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol
 """
@@ -15,24 +15,35 @@ if TYPE_CHECKING:
 DELIMITER = b"<IDS|MSG>"
 
 # What follows the delimiter: signature, header, parent header, metadata, content, buffers.
-_HEADER, _PARENT, _CONTENT = 2, 3, 5
+_SIGNATURE, _HEADER, _PARENT, _CONTENT = 1, 2, 3, 5
+_NO_CONTENT = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What names a request: in its own header, and in the parent header of what it led to."""
+
+    msg_id: str
+    msg_type: str
+    is_on_subshell: bool = False
+    """Beside the main shell, in a thread of its own; no interrupt reaches it (JEP 91)."""
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Header:
+        """Return what these fields of a header say; what is missing is empty."""
+        return cls(
+            str(fields.get("msg_id", "")),
+            str(fields.get("msg_type", "")),
+            fields.get("subshell_id") is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """A kernel's ``status`` message: the request it speaks of, and the state."""
 
-    parent: str
-    parent_type: str
+    parent: Header
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """The request that a message answers or belongs to."""
-
-    msg_id: str
-    msg_type: str
 
 
 def content_index(frames: Sequence[bytes | memoryview]) -> int | None:
@@ -50,31 +61,57 @@ def status_of(frames: Sequence[bytes | memoryview]) -> Status | None:
         return None
     if _object(frames[content - _CONTENT + _HEADER]).get("msg_type") != "status":
         return None
-    parent = _object(frames[content - _CONTENT + _PARENT])
     return Status(
-        str(parent.get("msg_id", "")),
-        str(parent.get("msg_type", "")),
+        Header.of(_object(frames[content - _CONTENT + _PARENT])),
         str(_object(frames[content]).get("execution_state", "")),
     )
 
 
-def parent_of(frames: Sequence[bytes | memoryview]) -> Parent | None:
+def parent_of(frames: Sequence[bytes | memoryview]) -> Header | None:
     """Return the request that this message answers, None if it names none."""
+    return _header_at(_PARENT, frames)
+
+
+def header_of(frames: Sequence[bytes | memoryview]) -> Header | None:
+    """Return a message's own header, None if it has no msg_id."""
+    return _header_at(_HEADER, frames)
+
+
+def _header_at(place: int, frames: Sequence[bytes | memoryview]) -> Header | None:
     content = content_index(frames)
     if content is None:
         return None
-    parent = _object(frames[content - _CONTENT + _PARENT])
-    msg_id = parent.get("msg_id")
-    return Parent(msg_id, str(parent.get("msg_type", ""))) if isinstance(msg_id, str) else None
+    fields = _object(frames[content - _CONTENT + place])
+    return Header.of(fields) if isinstance(fields.get("msg_id"), str) else None
 
 
-def message_id(frames: Sequence[bytes | memoryview]) -> str | None:
-    """Return a message's own msg_id, None if it has none."""
+def is_foreign(frames: Sequence[bytes | memoryview], session: str) -> bool:
+    """Say whether a message belongs to a request of another session than this one.
+
+    One that names no request, or names it so that it cannot be read, is not ours.
+    """
+    content = content_index(frames)
+    if content is None:
+        return True
+    try:
+        parent = json.loads(bytes(frames[content - _CONTENT + _PARENT]))
+    except (ValueError, RecursionError):
+        return True
+    if not isinstance(parent, dict):
+        return True
+    return parent.get("session") != session
+
+
+def without_content(frames: Sequence[bytes | memoryview]) -> list[bytes | memoryview] | None:
+    """Return the frames without content, buffers, and the signature; None if it is no message.
+
+    With the key, a short secret could be guessed from its signature.
+    """
     content = content_index(frames)
     if content is None:
         return None
-    msg_id = _object(frames[content - _CONTENT + _HEADER]).get("msg_id")
-    return msg_id if isinstance(msg_id, str) else None
+    signature = content - _CONTENT + _SIGNATURE
+    return [*frames[:signature], b"", *frames[signature + 1 : content], _NO_CONTENT]
 
 
 def _object(frame: bytes | memoryview) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from runtimed.keeper.journal import Pending
 from runtimed.keeper.link import Link, listen
 from runtimed.keeper.log import log
 from runtimed.keeper.loop import Loop
+from runtimed.keeper.oom import OomKills
 from runtimed.keeper.operations import perform
 from runtimed.keeper.probe import Probe, Pulse
 from runtimed.keeper.recovery import recover
 from runtimed.keeper.request import Refused
-from runtimed.keeper.runtime import Runtime, Surroundings
+from runtimed.keeper.room import Room
+from runtimed.keeper.runtime import Runtime
 from runtimed.keeper.sockets import open_context
+from runtimed.keeper.surroundings import Surroundings
 from runtimed.wire.link import Refusal
 
 if TYPE_CHECKING:
@@ -52,7 +55,14 @@ class Keeper:
         self._linger: Timer | None = None
         self._retry: Timer | None = None
         self._surroundings = Surroundings(
-            self.loop, self.context, Pending(), self._ring, self._stuck, self._changed
+            self.loop,
+            self.context,
+            Pending(),
+            Room(self._promised),
+            OomKills(),
+            self._ring,
+            self._stuck,
+            self._changed,
         )
         self._link: Link | None = None
 
@@ -121,6 +131,10 @@ class Keeper:
             done(pulse)
 
         self._probes[number] = Probe(self.context, self.loop, endpoints, timeout_ms, finished)
+
+    def _promised(self) -> int:
+        sets = (runtime.sockets for runtime in self._runtimes.values())
+        return sum(sockets.promised for sockets in sets if sockets is not None)
 
     def _hello(self) -> dict[str, Any]:
         pid = os.getpid()

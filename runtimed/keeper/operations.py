@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from runtimed.host import Step, passing, process_state
+from runtimed.host import Step, passing, process_cpu_ticks, process_state
 from runtimed.keeper.dispatch import Dispatch
 from runtimed.keeper.endpoints import CHANNELS, UnusableConnectionFile
 from runtimed.keeper.identity import Identity
+from runtimed.keeper.recording import Record
 from runtimed.keeper.request import Refused
 from runtimed.wire.link import Op, Refusal
 
@@ -137,12 +138,16 @@ def _keypair(keeper: Keeper, request: Request) -> None:
 
 def _probe(keeper: Keeper, request: Request) -> None:
     runtime = keeper.find(request.text("runtime"))
-    pid = runtime.facts.pid if runtime.process is not None else None
-    state = None if pid is None else process_state(pid)
+    process = runtime.process
+    is_there = process is not None and process.identity.is_alive()
+    found = {
+        "state": process_state(process.pid) if process is not None and is_there else None,
+        "cpu_ticks": process_cpu_ticks(process.pid) if process is not None and is_there else None,
+    }
     try:
         endpoints = runtime.endpoints()
     except UnusableConnectionFile as error:
-        request.reply({"heartbeat": False, "state": state, "reason": str(error)})
+        request.reply({"heartbeat": False, "reason": str(error), **found})
         return
     restored = endpoints.restore()
     # The heartbeat is often bound by a thread of its own, after we were connected.
@@ -150,9 +155,18 @@ def _probe(keeper: Keeper, request: Request) -> None:
 
     def answered(pulse: Pulse) -> None:
         heartbeat = runtime.heartbeat(pulse)
-        request.reply({"heartbeat": heartbeat, "state": state, "restored": restored})
+        request.reply({"heartbeat": heartbeat, "restored": restored, **found})
 
     keeper.probe(endpoints, request.number("timeout_ms"), answered)
+
+
+def _record(keeper: Keeper, request: Request) -> None:
+    record = request.text("record")
+    if record not in list(Record):
+        raise Refused(Refusal.BAD_REQUEST, f"record must be of {', '.join(Record)}")
+    session = request.text("session")
+    keeper.create(request.text("runtime")).set_recording(record, session)
+    request.reply({})
 
 
 def _forget(keeper: Keeper, request: Request) -> None:
@@ -179,6 +193,7 @@ _OPERATIONS: dict[str, Callable[[Keeper, Request], None]] = {
     Op.SIGNAL: _signal,
     Op.KEYPAIR: _keypair,
     Op.PROBE: _probe,
+    Op.RECORD: _record,
     Op.FORGET: _forget,
     Op.ROTATE: _rotate,
     Op.STOP: _stop,

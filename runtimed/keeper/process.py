@@ -74,6 +74,8 @@ class Process:
         self.code: int | None = None
         self.signal: int | None = None
         self.has_exited = False
+        self.was_killed = False
+        """Whether a SIGKILL was ours."""
         self._loop = loop
         self._child = child
         self._on_exit = on_exit
@@ -129,6 +131,7 @@ class Process:
         try:
             if os.getpgid(self.pid) == self.pid:
                 os.killpg(self.pid, signum)
+                self.was_killed |= signum == signal.SIGKILL
                 return True
         except ProcessLookupError:
             return False
@@ -154,6 +157,7 @@ class Process:
                 os.kill(self.pid, signum)
         except ProcessLookupError:
             return False
+        self.was_killed |= signum == signal.SIGKILL
         return True
 
     def _signal_each(self, processes: Sequence[Identity], signum: int) -> bool:

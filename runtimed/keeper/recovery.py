@@ -36,7 +36,7 @@ def _recover_spawning(runtime: Runtime) -> None:
     file = runtime.facts.connection_file or ""
     identity = find_by_argument(file) if file else None
     if identity is None:
-        runtime.event(Event.EXITED, pid=None, code=None, signal=None, reason="not_started")
+        runtime.exited("not_started")
         return
     runtime.event(
         Event.SPAWNED,
@@ -57,7 +57,7 @@ def _recover_running(runtime: Runtime, last_at_ns: int) -> None:
     if facts.pid is not None:
         identity = Identity(facts.pid, facts.start_time or 0, facts.boot_id or "")
         if not identity.is_alive():
-            runtime.event(Event.EXITED, pid=facts.pid, code=None, signal=None, reason="unknown")
+            runtime.exited("unknown", pid=facts.pid)
             runtime.discard_endpoints()
             return
     elif not facts.channels:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+import signal
+from typing import TYPE_CHECKING, Any
 
-from runtimed.host import Step, boot_id, passing
+from runtimed.host import Step, boot_id, environment_of, passing
 from runtimed.keeper.dispatch import Dispatcher
 from runtimed.keeper.endpoints import CHANNELS, Endpoints, UnusableConnectionFile
 from runtimed.keeper.facts import Facts, Phase
-from runtimed.keeper.identity import Identity, environment_of
-from runtimed.keeper.journal import Journal, Pending
+from runtimed.keeper.identity import Identity
+from runtimed.keeper.journal import Journal
 from runtimed.keeper.log import log
 from runtimed.keeper.probe import Pulse
 from runtimed.keeper.process import Process, spawn
+from runtimed.keeper.recording import written_part
 from runtimed.keeper.request import Refused
 from runtimed.keeper.sockets import Frames, SocketSet
 from runtimed.wire.journal import Event, Kind
@@ -22,31 +23,9 @@ from runtimed.wire.link import Refusal
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    import zmq
-
-    from runtimed.keeper.loop import Loop
-
-
-class Ring(Protocol):
-    """Tell the daemon, when it can be told, that this runtime's journal reaches so far."""
-
-    def __call__(self, runtime: str, end: int, *, is_urgent: bool = True) -> None: ...
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What all runtimes of a keeper share."""
-
-    loop: Loop
-    context: zmq.Context[zmq.Socket[bytes]]
-    pending: Pending
-    ring: Ring
-    stuck: Callable[[], None]
-    """Have the journals that cannot be written tried again."""
-    changed: Callable[[], None]
-    """Something lives, or lives no more."""
+    from runtimed.keeper.surroundings import Surroundings
 
 
 class Runtime:
@@ -59,6 +38,7 @@ class Runtime:
         self.environment: dict[str, str] | None = None
         self.sockets: SocketSet | None = None
         self._has_had_heartbeat = False
+        self._kills_before: dict[str, int] = {}
         self._surroundings = surroundings
         self.dispatcher = Dispatcher(self)
         self.journal = Journal(directory, surroundings.pending, self.facts.segment, self._begun)
@@ -110,6 +90,19 @@ class Runtime:
         incarnation = self.facts.incarnation
         return self.record(Kind.EVENT, {"event": event, "incarnation": incarnation, **fields})
 
+    def exited(self, reason: str, *, pid: int | None = None, **fields: Any) -> None:
+        """Journal the end of the process, with what is known of it."""
+        known: dict[str, Any] = {"code": None, "signal": None, "oom": False, **fields}
+        self.event(Event.EXITED, pid=pid, reason=reason, **known)
+
+    def set_recording(self, record: str, session: str) -> None:
+        """Change what is written of the messages of other sessions than this one.
+
+        It holds from now on, also where the disk is full: then the event waits in memory.
+        """
+        if (record, session) != (self.facts.record, self.facts.session):
+            self.event(Event.RECORDING, record=record, session=session)
+
     def retry(self) -> bool:
         """Write what waits for a writable disk; return whether nothing waits any more."""
         end = self.journal.end
@@ -149,7 +142,10 @@ class Runtime:
         """Start the kernel and begin to connect to it."""
         if self.process is not None or self.facts.phase == Phase.SPAWNING:
             raise Refused(Refusal.ALREADY_RUNNING, f"{self.id} has a running process")
-        given = environment if environment is not None else self._old_environment()
+        given = environment if environment is not None else self.environment
+        if given is None:
+            raise Refused(Refusal.NO_ENVIRONMENT, "the old kernel's environment is not known")
+        self.check_room(channels=len(CHANNELS), kernels=1)
         self._leave_sockets()
         intent: dict[str, Any] = {
             "argv": argv,
@@ -167,10 +163,9 @@ class Runtime:
         except (OSError, ValueError) as error:
             name = errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
             message = f"{name}: {error}"
-            self.event(
-                Event.EXITED, pid=None, code=None, signal=None, reason="not_started", error=message
-            )
+            self.exited("not_started", error=message)
             raise Refused(Refusal.SPAWN_FAILED, message) from error
+        self._kills_before = self._surroundings.oom.before(child.pid)
         self.environment = given if keep_environment else None
         identity = Identity.of(child.pid) or Identity(child.pid, 0, boot_id())
         self.event(
@@ -185,13 +180,9 @@ class Runtime:
         self._connect(CHANNELS, persistent=True, note={"same_process": False})
         return process
 
-    def _old_environment(self) -> dict[str, str]:
-        known = self.environment
-        if known is None and self.facts.pid is not None and self.process is not None:
-            known = environment_of(self.facts.pid)
-        if known is None:
-            raise Refused(Refusal.NO_ENVIRONMENT, "the old kernel's environment is not known")
-        return known
+    def check_room(self, channels: int, kernels: int = 0) -> None:
+        """Refuse where so much more cannot be held open."""
+        self._surroundings.room.check(channels, kernels)
 
     def _watch(self, identity: Identity, child: subprocess.Popen[bytes] | None) -> Process:
         self.process = Process(self._surroundings.loop, identity, child, self._exited)
@@ -206,12 +197,14 @@ class Runtime:
 
     def _record_exit(self, process: Process) -> None:
         self.process = None
-        self.event(
-            Event.EXITED,
+        self.exited(
+            process.reason,
             pid=process.pid,
             code=process.code,
             signal=process.signal,
-            reason=process.reason,
+            oom=process.signal == signal.SIGKILL
+            and not process.was_killed
+            and self._surroundings.oom.has_killed(self._kills_before),
         )
         log(f"{self.id}: pid {process.pid} exited ({process.reason})")
         self.discard_endpoints()
@@ -231,11 +224,11 @@ class Runtime:
         A connection file may be deleted while the kernel lives, or by the kernel when it ends.
         """
         try:
-            return Endpoints.load(self.facts.connection_file or "")
+            return Endpoints.load(self.facts.connection_file or "", launched=self.facts.launched)
         except UnusableConnectionFile:
             if not self.facts.endpoints:
                 raise
-            return Endpoints.of(self.facts.endpoints)
+            return Endpoints.of(self.facts.endpoints, launched=self.facts.launched)
 
     def heartbeat(self, pulse: Pulse) -> bool | None:
         """Say what a probe's end tells of the heartbeat, None if nothing.
@@ -263,6 +256,9 @@ class Runtime:
             identity = self.process.identity
         same = identity is not None and identity.pid == self.facts.pid
         same = same and identity is not None and identity.start_time == self.facts.start_time
+        if reason is None:
+            held = 0 if self.sockets is None else len(self.sockets.channels)
+            self.check_room(max(0, len(channels) - held), kernels=int(self.process is None))
         self._leave_sockets()
         meta = {
             "event": Event.OPENING,
@@ -281,7 +277,10 @@ class Runtime:
             if self.process is not None:
                 self.process.forget()
             self._watch(identity, None)
-            self.environment = environment_of(identity.pid) or self.environment
+            self._kills_before = {}
+            # Whoever started another's kernel restarts it: its variables are nothing to us.
+            known = environment_of(identity.pid) if launched else None
+            self.environment = known or (self.environment if launched else None)
         note: dict[str, Any] = {"same_process": same}
         if reason is not None:
             note["reason"] = reason
@@ -343,7 +342,16 @@ class Runtime:
 
     def _received(self, channel: str, frames: Frames) -> None:
         passing(Step.MESSAGE_RECEIVED)
-        self.record(Kind.RECV, {"c": channel, "i": self.facts.incarnation}, frames)
+        meta: dict[str, Any] = {"c": channel, "i": self.facts.incarnation}
+        written: tuple[Sequence[bytes | memoryview], bool] | None = (frames, False)
+        if channel == "iopub":
+            written = written_part(frames, self.facts.record, self.facts.session)
+        if written is None:
+            self.facts.apply(Kind.RECV, meta, frames)
+            return
+        if written[1]:
+            meta["redacted"] = True
+        self.record(Kind.RECV, meta, written[0])
         passing(Step.MESSAGE_JOURNALED)
 
     def _ended(self, lost: str) -> None:

@@ -214,6 +214,11 @@ class SocketSet:
     def is_opening(self) -> bool:
         return self._opening is not None
 
+    @property
+    def promised(self) -> int:
+        """How many channels are to be opened and have no socket yet."""
+        return 0 if self._opening is None else self._opening.promised
+
     def open(
         self, names: Sequence[str], done: Callable[[str | None], None], persistent: bool = False
     ) -> None:
@@ -240,7 +245,11 @@ class SocketSet:
             return
         self.endpoints.keep()
         for name in self._opening.names:
-            channel = Channel(self._context, self._loop, name, self.endpoints, self._routing_id)
+            try:
+                channel = Channel(self._context, self._loop, name, self.endpoints, self._routing_id)
+            except zmq.ZMQError as error:  # no descriptor left
+                self._fail_opening(str(error))
+                return
             channel.on_change = self._changed
             channel.on_message = self._asked if name == "stdin" else self._on_message
             self._opening.channels[name] = channel
@@ -372,6 +381,10 @@ class _Opening:
         self.persistent = persistent
         self.knock: Knock | None = None
         self.channels: dict[str, Channel] = {}
+
+    @property
+    def promised(self) -> int:
+        return len(self.names) - len(self.channels)
 
     def close(self) -> None:
         """Give up what was begun."""

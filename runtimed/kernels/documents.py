@@ -11,6 +11,7 @@ from runtimed.api.types import (
     Gap,
     Input,
     Output,
+    Owner,
     RequestedBy,
     Runtime,
     RuntimeRef,
@@ -39,6 +40,8 @@ def runtime_document(row: RuntimeRow, state: RuntimeState | None = None) -> Runt
         activity=state.activity if state else None,  # type: ignore[arg-type]
         last_keepalive=rfc3339(state.last_keepalive_ms if state else row.ended_ms),
         origin=row.origin,  # type: ignore[arg-type]
+        owner=Owner(**row.owner) if row.owner else None,
+        record=row.record,  # type: ignore[arg-type]
         incarnation=row.incarnation,
         pid=row.pid,
         ip=row.ip,

@@ -55,10 +55,19 @@ class Unsettled:
 
 
 @dataclass(slots=True, frozen=True)
+class Outspoken:
+    """Reply and idle came, of a kernel whose results may come later still."""
+
+    row: ExecutionRow
+
+
+@dataclass(slots=True, frozen=True)
 class InputWanted:
     """An execution asks for input."""
 
     row: ExecutionRow
 
 
-Effect = Connected | Disconnected | Exited | Answered | Finished | Unsettled | InputWanted
+Effect = (
+    Connected | Disconnected | Exited | Answered | Finished | Unsettled | Outspoken | InputWanted
+)

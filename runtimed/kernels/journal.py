@@ -77,6 +77,14 @@ class JournalReader:
         """Return where the next segment begins, None if this is the last one."""
         return next((start for start in self._segments() if start > self.offset), None)
 
+    def written_end(self) -> int:
+        """Return how far the journal's last segment reaches."""
+        starts = self._segments()
+        if not starts:
+            return self.offset
+        path = os.path.join(self.directory, journal.segment_name(starts[-1]))
+        return starts[-1] + os.stat(path).st_size
+
     def seek(self, offset: int) -> None:
         """Read on from another offset."""
         self.close()

@@ -34,16 +34,21 @@ class BadMessage(ValueError):
 
 @dataclass(slots=True)
 class Message:
-    """A verified message. ``parent_id`` and ``parent_session`` name what it answers."""
+    """A verified message. The ``parent_*`` fields name what it answers.
+
+    ``parent_subshell`` is the subshell that this went to, None where it was the main shell.
+    """
 
     msg_type: str
     msg_id: str
     session: str
     parent_id: str
     parent_session: str
+    parent_type: str
     content: dict[str, Any]
     metadata: dict[str, Any]
     buffers: list[Frame]
+    parent_subshell: str | None = None
 
 
 class Signer:
@@ -76,8 +81,9 @@ class Signer:
         msg_id: str,
         date: str,
         parent: dict[str, Any] | None = None,
+        subshell_id: str | None = None,
     ) -> list[bytes]:
-        """Return the frames of a message of ours."""
+        """Return the frames of a message of ours; without a subshell it is for the main shell."""
         header = {
             "msg_id": msg_id,
             "msg_type": msg_type,
@@ -86,16 +92,21 @@ class Signer:
             "date": date,
             "version": PROTOCOL_VERSION,
         }
+        if subshell_id is not None:
+            header["subshell_id"] = subshell_id  # JEP 91
         frames = [_encode(header), _encode(parent or {}), b"{}", _encode(content)]
         return [DELIMITER, self._sign(frames), *frames]
 
-    def parse(self, frames: Sequence[Frame]) -> Message:
-        """Verify and parse what came from the kernel. Raises `BadMessage`."""
+    def parse(self, frames: Sequence[Frame], *, is_redacted: bool = False) -> Message:
+        """Verify and parse what came from the kernel. Raises `BadMessage`.
+
+        Of a redacted message the keeper has taken content and signature away.
+        """
         start = next((i for i, frame in enumerate(frames) if frame == DELIMITER), None)
         if start is None or len(frames) < start + 1 + _PARTS:
             raise BadMessage("no delimiter, or too few frames")
         signature, *parts = frames[start + 1 : start + 1 + _PARTS]
-        if not hmac.compare_digest(self._sign(parts), bytes(signature)):
+        if not is_redacted and not hmac.compare_digest(self._sign(parts), bytes(signature)):
             raise BadMessage("the signature does not verify")
         try:
             header, parent, metadata, content = (_parsed(part) for part in parts)
@@ -105,9 +116,11 @@ class Signer:
                 session=str(header.get("session", "")),
                 parent_id=str(parent.get("msg_id", "")),
                 parent_session=str(parent.get("session", "")),
+                parent_type=str(parent.get("msg_type", "")),
                 content=content,
                 metadata=metadata,
                 buffers=list(frames[start + 1 + _PARTS :]),
+                parent_subshell=parent.get("subshell_id"),
             )
         except (ValueError, KeyError, RecursionError) as error:
             raise BadMessage(f"malformed: {error}") from error

@@ -36,6 +36,7 @@ class Messenger:
         self._link = link
         self._signer: Signer | None = None
         self._infos_sent = 0
+        self._asked: dict[str, Future[dict[str, Any]]] = {}
 
     @property
     def signer(self) -> Signer:
@@ -60,12 +61,16 @@ class Messenger:
         msg_id: str,
         send_id: str | None = None,
         secret: bool = False,
+        subshell_id: str | None = None,
     ) -> Future[dict[str, Any]]:
         """Ask the keeper to send a message; the future's result is its answer.
 
         With a ``send_id`` it is sent once at most, whatever dies in between.
         """
-        frames = self.signer.build(msg_type, content, msg_id=msg_id, date=rfc3339(now_ms()) or "")
+        date = rfc3339(now_ms()) or ""
+        frames = self.signer.build(
+            msg_type, content, msg_id=msg_id, date=date, subshell_id=subshell_id
+        )
         fields: dict[str, Any] = {} if send_id is None else {"id": send_id}
         return self.request(
             Op.SEND,
@@ -85,28 +90,64 @@ class Messenger:
             raise KeeperUnavailable(detail="it is being started again")
         return link.request(op, payloads, runtime=self.row.id, **fields)
 
-    def ask_kernel_info(self) -> None:
+    def ask(
+        self,
+        channel: str,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        subshell_id: str | None = None,
+    ) -> Future[dict[str, Any]]:
+        """Ask the kernel; the future's result is its reply's content, or why it was not sent.
+
+        A kernel that ends leaves it open. Raises `KeeperUnavailable`.
+        """
+        sent = self.post(channel, msg_type, content, msg_id=msg_id, subshell_id=subshell_id)
+        reply: Future[dict[str, Any]] = sent.get_loop().create_future()
+        self._asked[msg_id] = reply
+        reply.add_done_callback(lambda _: self._asked.pop(msg_id, None))
+
+        def was_sent(answer: Future[dict[str, Any]]) -> None:
+            if reply.done() or answer.cancelled():
+                return
+            if (error := answer.exception()) is not None:
+                reply.set_exception(error)
+
+        sent.add_done_callback(was_sent)
+        return reply
+
+    def answered(self, parent_id: str, content: dict[str, Any]) -> None:
+        """Hand a reply of the kernel's to who asked, if anybody still waits."""
+        reply = self._asked.get(parent_id)
+        if reply is not None and not reply.done():
+            reply.set_result(content)
+
+    def ask_kernel_info(self, channel: str = "shell") -> None:
         """Ask the kernel who it is; its answer shows that it lives and is heard."""
         self._infos_sent += 1
-        self.try_post("shell", "kernel_info_request", {}, msg_id=f"info.{self._infos_sent}")
+        self.try_post(channel, "kernel_info_request", {}, msg_id=f"info.{self._infos_sent}")
 
     def try_post(self, *args: Any, **kwargs: Any) -> None:
         """Post what is asked again by itself when the link or the kernel comes back."""
         with contextlib.suppress(KeeperUnavailable):
             self.post(*args, **kwargs)
 
-    def open(self) -> None:
-        """Have the keeper connect to a kernel that exists: a new incarnation."""
-        row = self.row
-        with contextlib.suppress(KeeperUnavailable):
-            self.request(
-                Op.OPEN,
-                connection_file=row.connection_file,
-                pid=row.pid,
-                start_time=row.start_time,
-                launched=row.origin == "launched",
-                channels=["shell", "control", "stdin", "iopub"],
-            )
+    def open(self) -> Future[dict[str, Any]]:
+        """Have the keeper connect to a kernel that exists: a new incarnation.
+
+        A kernel of somebody else's gets what is needed to listen; the rest comes when it is used.
+        Raises `KeeperUnavailable`.
+        """
+        row, is_ours = self.row, self.row.origin == "launched"
+        return self.request(
+            Op.OPEN,
+            connection_file=row.connection_file,
+            pid=row.pid,
+            start_time=row.start_time,
+            launched=is_ours,
+            channels=["shell", "control", "stdin", "iopub"] if is_ours else ["iopub", "control"],
+        )
 
     def send_foreign_barrier(self) -> None:
         """Send a request behind other clients' executions: see `send_barrier`."""

@@ -18,7 +18,11 @@ def names_of(row: RuntimeRow) -> list[str]:
     """Return what the runtime may be called by, besides its id and prefixes."""
     stem = os.path.basename(row.connection_file).removesuffix(".json")
     names = [short(row.id), row.name, stem, stem.removeprefix("kernel-"), row.connection_file]
-    return names if row.pid is None else [*names, str(row.pid)]
+    if row.pid is not None:
+        names.append(str(row.pid))
+    if row.owner is not None and (path := row.owner.get("path")):
+        names += [path, os.path.basename(path)]
+    return names
 
 
 def living_called(rows: Iterable[RuntimeRow], name: str) -> RuntimeRow | None:
@@ -27,6 +31,15 @@ def living_called(rows: Iterable[RuntimeRow], name: str) -> RuntimeRow | None:
         if row.status != "dead" and (name in names_of(row) or name.upper() == row.id):
             return row
     return None
+
+
+def free_name(rows: Iterable[RuntimeRow], base: str) -> str:
+    """Return a name that leads to none of these runtimes: the base, or with a number."""
+    number, name = 1, base
+    while living_called(rows, name) is not None:
+        number += 1
+        name = f"{base}-{number}"
+    return name
 
 
 def check_free(rows: Iterable[RuntimeRow], name: str) -> None:

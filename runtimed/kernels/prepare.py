@@ -41,13 +41,15 @@ def prepare(record: Record, signer: Signer, blobs: Blobs) -> Prepared:
     prepared = Prepared(record)
     if record.kind != Kind.RECV:
         return prepared
+    is_redacted = bool(record.meta.get("redacted"))
     try:
-        message = signer.parse(record.frames)
+        message = signer.parse(record.frames, is_redacted=is_redacted)
     except BadMessage as error:
         prepared.bad = str(error)
         return prepared
     prepared.message = message
-    if record.meta.get("c") == "iopub" and message.msg_type in OUTPUT_MESSAGES:
+    is_output = record.meta.get("c") == "iopub" and message.msg_type in OUTPUT_MESSAGES
+    if is_output and not is_redacted:
         op = operation(message.msg_type, message.content)
         if is_large(record, blobs.limit_bytes):
             _store_large(op, blobs, prepared)

@@ -62,13 +62,16 @@ def teardown_code() -> str:
     return f"exec({_TEARDOWN!r}, {{}})"
 
 
-#: ipykernel's publisher drops what its queue of 1,000 messages for one reader cannot hold while
-#: that reader is away; this makes room, in the thread that owns the socket. A reader that connects
-#: later, such as the next keeper, gets the limit of when the socket was bound: libzmq copies the
-#: options then, and ``setsockopt`` changes the queues that there are. So each handshake sets it
-#: anew, whatever the main thread is at.
-_ROOMY_IOPUB = """
-import zmq
+#: For an ipykernel that we start. What crashes the process is written to the stderr that it was
+#: started with: ipykernel has put a pipe to itself in its place, and what is in there dies with it.
+#:
+#: Its publisher drops what its queue of 1,000 messages for one reader cannot hold while that reader
+#: is away; this makes room, in the thread that owns the socket. A reader that connects later, such
+#: as the next keeper, gets the limit of when the socket was bound: libzmq copies the options then,
+#: and ``setsockopt`` changes the queues that there are. So each handshake sets it anew, whatever
+#: the main thread is at.
+_AT_START = """
+import faulthandler, sys, zmq
 from zmq.eventloop.zmqstream import ZMQStream
 
 def make_room(*_):
@@ -95,5 +98,8 @@ try:
     thread.schedule(watch)
 except Exception:
     pass
+if not faulthandler.is_enabled():
+    stderr = getattr(sys.stderr, "_original_stdstream_copy", None)
+    faulthandler.enable(2 if stderr is None else stderr, all_threads=False)
 """
-ROOMY_IOPUB = f"exec({_ROOMY_IOPUB!r}, {{'get_ipython': get_ipython}})"
+AT_START = f"exec({_AT_START!r}, {{'get_ipython': get_ipython}})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,9 @@ from runtimed.host import Step, passing
 from runtimed.kernels import pyargs
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.documents import execution_document
-from runtimed.kernels.intake import fed_line
 from runtimed.kernels.link import Refused
 from runtimed.kernels.messages import execute_content
+from runtimed.model.execution import Stimulus
 from runtimed.model.ids import message_id
 from runtimed.recorder import Batch
 
@@ -64,6 +65,12 @@ class Queue:
         row = next(iter(state.executions.values()), None)
         if row is None:
             return
+        if not state.is_shell_known:
+            # What we joined may be busy with what we did not see begin: then ours waits here.
+            if not state.is_shell_asked:
+                state.is_shell_asked = True
+                self._actor.messenger.ask_kernel_info()
+            return
         passing(Step.DISPATCH_UNWRITTEN)
         msg_id = message_id(row.id, row.progress.attempt)
         if (row.stdin is not None or row.argv is not None) and self._actor.row.language == "python":
@@ -89,7 +96,7 @@ class Queue:
         if (error := answer.exception()) is None:
             # Else the journal has it, read or to be read.
             if answer.result().get("already"):
-                self._actor.take_for_sent(row)
+                self._take_for_sent(row)
             return
         log.info("%s: %s was not sent: %s", self._actor.row.id, row.id, error)
         if isinstance(error, Refused):
@@ -98,13 +105,28 @@ class Queue:
                 self._state.posted = None
             asyncio.get_running_loop().call_later(RETRY_S, self._actor.ring)
 
+    def _take_for_sent(self, row: ExecutionRow) -> None:
+        """Believe the keeper that it was sent before, where the journal does not tell.
+
+        The part that told may be damaged, and all that the kernel said since: it may be over.
+        """
+        actor = self._actor
+        if row.id not in self._state.executions or row.progress.is_dispatched:
+            return
+        row.incarnation, self._state.posted = actor.row.incarnation, None
+        batch = Batch(now_ms())
+        actor.intake.ledger.note(row, Stimulus.SENT, batch.now_ms, batch)
+        with contextlib.suppress(StoreUnavailable):  # the next daemon is told the same
+            actor.parts.recorder.commit(batch)
+        actor.messenger.send_barrier(row)
+
     def cancel(self, row: ExecutionRow, reason: str) -> bool:
         """Cancel it if it is still queued, and say whether it was. Raises `StoreUnavailable`."""
         if row.id not in self._state.executions or self._state.is_dispatched(row):
             return False
         batch = Batch(now_ms())
         before, order = row.progress, dict(self._state.executions)
-        effects = self._actor.intake.cancel(row, reason, batch.now_ms, batch)
+        effects = self._actor.intake.ledger.cancel(row, reason, batch.now_ms, batch)
         try:
             self._actor.parts.recorder.commit(batch)
         except StoreUnavailable:
@@ -118,7 +140,8 @@ class Queue:
 
     async def final(self, row: ExecutionRow) -> ExecutionRow:
         """Wait until the execution is final and return it."""
-        if row.id not in self._state.executions and row.id not in self._state.settling:
+        is_open = self._state.open_execution(row.id) is not None
+        if not is_open and row.id not in self._state.settling:
             return row
         done: asyncio.Future[ExecutionRow] = asyncio.get_running_loop().create_future()
         waiting = self._finals.setdefault(row.id, [])
@@ -200,7 +223,7 @@ class Queue:
         """
         if row.stdin is None or row.input is None:
             return
-        line, _ = fed_line(row)
+        line, _ = row.next_line()
         send_id = _input_id(row)
         self._actor.messenger.try_post(
             "stdin",

@@ -12,7 +12,7 @@ from runtimed.api.errors import KernelDidNotStart
 from runtimed.kernels import ending, launch, naming
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.environments import Choice, Wish, choose
-from runtimed.kernels.intake import describe_exit
+from runtimed.kernels.reasons import describe_exit
 from runtimed.kernels.recall import recall, recorded
 from runtimed.kernels.specs import SpecFinder
 from runtimed.kernels.starting import NoEnvironment, Starting
@@ -107,10 +107,11 @@ class Starter:
 
         return supervisor.in_background(start(), name=f"start {row.id}")
 
-    async def restart(self, row: RuntimeRow, env: Mapping[str, str] | None) -> Actor:
+    async def restart(self, row: RuntimeRow, env: Mapping[str, str] | None) -> str:
         """End the kernel, if it lives, and start it anew in the same runtime.
 
         Its environment is that of its last start; where nobody knows that any more, ``env``.
+        Return how it ended: the rung of `ending.stop`, or already_dead.
         """
         fallback = dict(env or launch.own_environment())
         choice = await recall(row.launch, fallback, self.finder)
@@ -118,6 +119,7 @@ class Starter:
         await supervisor.keeper()
         actor = supervisor.enter(row)
         actor.starts_wanted += 1
+        how = ""
 
         async def restart() -> Actor:
             try:
@@ -127,8 +129,9 @@ class Starter:
                 actor.ring()
 
         async def restart_alone() -> Actor:
+            nonlocal how
             async with actor.lifecycle:
-                await _end(actor)
+                how = await _end(actor)
                 row.status, row.ended_ms = "starting", None
                 address = row.launch.get("connection")
                 try:
@@ -142,7 +145,8 @@ class Starter:
                     await Starting(actor, choice, fallback, address).run(START_TIMEOUT_S)
             return actor
 
-        return await asyncio.shield(supervisor.in_background(restart(), name=f"restart {row.id}"))
+        await asyncio.shield(supervisor.in_background(restart(), name=f"restart {row.id}"))
+        return how
 
     def _new_row(
         self,
@@ -192,11 +196,7 @@ class Starter:
     def _free_name(self, choice: Choice, wish: Wish, *, implicit: bool) -> str:
         base = os.path.basename(wish.project or "") if implicit else ""
         base = base or choice.kernel_name
-        number, name = 1, base
-        while naming.living_called(self._supervisor.rows.values(), name) is not None:
-            number += 1
-            name = f"{base}-{number}"
-        return name
+        return naming.free_name(self._supervisor.rows.values(), base)
 
 
 def _key(row: RuntimeRow) -> tuple[str, str]:
@@ -216,15 +216,17 @@ def _connection_file(runtime_id: str, choice: Choice, cwd: str) -> str:
         ) from problem
 
 
-async def _end(actor: Actor) -> None:
+async def _end(actor: Actor) -> str:
     """End the process that is to be replaced; what it ran and what was queued is settled."""
     state = actor.state
+    how = "already_dead"
     if actor.row.status != "dead":
         state.is_starting = False
         state.is_restarting = True
         try:
-            await ending.stop(actor, RESTART_GRACE_S)
+            how = await ending.stop(actor, RESTART_GRACE_S)
         finally:
             state.is_restarting = False
     state.is_stopping = False
     state.is_starting = True
+    return how

@@ -17,8 +17,8 @@ from runtimed.api.errors import (
 from runtimed.kernels import launch
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.diagnosis import explain_failure
-from runtimed.kernels.intake import describe_exit
 from runtimed.kernels.link import Refused
+from runtimed.kernels.reasons import describe_exit
 from runtimed.paths import UnsafePath
 from runtimed.recorder import Batch
 from runtimed.store import runtimes

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runtimed.kernels.clock import steady_s
+
 if TYPE_CHECKING:
     from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
@@ -14,35 +16,49 @@ if TYPE_CHECKING:
 class RuntimeState:
     """Owned by the runtime's actor; changed only by the actor and its intake.
 
-    ``executions`` are those that are not final, oldest first. ``foreign`` holds the msg_ids of
-    other clients' executions that run now,
-    ``doubtful`` those of them whose end may have been missed. ``has_answered`` is set by the first
-    kernel_info_reply of this process, ``is_heard`` by the first message on iopub.
+    ``executions`` are ours that are not final, oldest first, ``foreign_open`` those of others that
+    are recorded, by origin. ``foreign`` holds the msg_ids of other clients' executions that run
+    now, recorded or not, ``doubtful`` those of them whose end may have been missed.
+    ``has_answered`` is set by the first kernel_info_reply of this process, ``is_heard`` by the
+    first message on iopub, ``is_shell_known`` by whatever shows that nothing older than what we
+    saw can be running: a kernel that we joined may be busy, and only its shell can tell, which
+    ``is_shell_asked``. ``unheard`` counts answers of which iopub told nothing.
     ``connection_told_at`` is the journal's offset of what said so last.
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
-    runtime, ``is_stopping`` that somebody wants it to end. ``posted`` is the execution that the
+    runtime, ``is_stopping`` that somebody wants it to end. ``last_begun`` is the execution that
+    was seen to begin last, final or not. ``posted`` is the execution that the
     keeper was asked to send, from then until the journal says that it did.
     ``settling`` are executions that are final, and not yet committed as such.
     """
 
     row: RuntimeRow
     executions: dict[str, ExecutionRow] = field(default_factory=dict)
+    foreign_open: dict[str, ExecutionRow] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
     is_connected: bool = False
     connection_told_at: int = -1
     has_answered: bool = False
     is_heard: bool = False
+    is_shell_known: bool = False
+    is_shell_asked: bool = False
+    unheard: int = 0
     is_starting: bool = False
     is_restarting: bool = False
     is_stopping: bool = False
+    last_begun: ExecutionRow | None = None
     posted: str | None = None
     settling: set[str] = field(default_factory=set)
     last_keepalive_ms: int | None = None
-    idle_since_ms: int | None = None
+    heard_s: float = 0.0
+    idle_since_s: float | None = None
     bad_messages: int = 0
     rss_bytes: int | None = None
     cpu_percent: float | None = None
+
+    def hear(self, at_ms: int) -> None:
+        """Note that the kernel was heard."""
+        self.last_keepalive_ms, self.heard_s = at_ms, steady_s()
 
     @property
     def in_flight(self) -> ExecutionRow | None:
@@ -51,6 +67,21 @@ class RuntimeState:
             if self.is_dispatched(execution):
                 return execution
         return None
+
+    @property
+    def current(self) -> ExecutionRow | None:
+        """What runs now, ours or the newest of others'."""
+        return self.in_flight or self.newest_foreign
+
+    @property
+    def newest_foreign(self) -> ExecutionRow | None:
+        """Of the recorded executions of others, the one that began last."""
+        return next(reversed(self.foreign_open.values()), None)
+
+    def open_execution(self, execution_id: str) -> ExecutionRow | None:
+        """Return the execution of this id if it is not final."""
+        ours = self.executions.get(execution_id)
+        return ours or next((e for e in self.foreign_open.values() if e.id == execution_id), None)
 
     @property
     def sent(self) -> ExecutionRow | None:
@@ -71,10 +102,12 @@ class RuntimeState:
 
     @property
     def activity(self) -> str | None:
-        """idle, busy or waiting_input; None while it does not live."""
+        """idle, busy or waiting_input; None while it does not live, or is not known."""
         if self.row.status in ("starting", "dead"):
             return None
         current = self.in_flight
+        if current is None and not self.is_shell_known and not self.foreign:
+            return None
         if current is None:
             return "busy" if self.foreign else "idle"
         return "waiting_input" if current.status == "waiting_input" else "busy"

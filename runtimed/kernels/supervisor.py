@@ -24,7 +24,7 @@ from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from runtimed.config import Config
     from runtimed.paths import State
@@ -49,7 +49,17 @@ class Supervisor:
     """
 
     def __init__(self, recorder: Recorder, blobs: Blobs, config: Config, state: State) -> None:
-        self.parts = Parts(recorder, blobs, config, state, lambda: self.link, self.keeper)
+        self.parts = Parts(
+            recorder,
+            blobs,
+            config,
+            state,
+            lambda: self.link,
+            self.keeper,
+            lambda row: self.on_lost(row),
+        )
+        self.on_lost: Callable[[RuntimeRow], None] = lambda row: None
+        """Set by who adopts: see `Parts`."""
         self.rows: dict[str, RuntimeRow] = {}
         self.actors: dict[str, Actor] = {}
         self.link: KeeperLink | None = None
@@ -68,7 +78,10 @@ class Supervisor:
             self.rows.setdefault(row.id, row)
             actor = self.actors[row.id] = Actor(self.rows[row.id], self.parts)
             for execution in store.read(executions.open_of, row.id):
-                actor.state.executions[execution.id] = execution
+                if execution.origin is None:
+                    actor.state.executions[execution.id] = execution
+                else:
+                    actor.state.foreign_open[execution.origin] = execution
 
     async def run(self) -> None:
         """Keep the link to the keeper, and all actors, until cancelled."""
@@ -100,7 +113,8 @@ class Supervisor:
         else:
             actor.close()
             del self.actors[actor.row.id]
-            launch.remove_connection_file(actor.row.connection_file)
+            if actor.row.origin == "launched":
+                launch.remove_connection_file(actor.row.connection_file)
 
     async def _keep_link(self) -> None:
         while True:
@@ -127,7 +141,11 @@ class Supervisor:
             actor.resume(known.get(runtime_id))
         for runtime_id, info in known.items():
             row = self.rows.get(runtime_id)
-            if row is not None and row.status == "dead" and info.get("alive"):
+            if row is None or row.status != "dead" or not info.get("alive"):
+                continue
+            if row.origin == "adopted":
+                link.request(Op.FORGET, runtime=runtime_id)
+            else:
                 log.warning("%s is taken for dead and is ended", runtime_id)
                 link.request(Op.SIGNAL, runtime=runtime_id, signum=int(signal.SIGKILL), tree=True)
 
@@ -209,7 +227,7 @@ class Supervisor:
             raise KeeperUnavailable(
                 detail=f"it does not end; its pid is {self.keeper_pid}"
             ) from None
-        actors = list(self.actors.values())
+        actors = [actor for actor in self.actors.values() if actor.row.origin == "launched"]
         for actor in actors:
             actor.resume(None)
         with contextlib.suppress(TimeoutError):
@@ -217,8 +235,11 @@ class Supervisor:
                 for actor in actors:
                     await actor.until(lambda: actor.row.status == "dead")  # noqa: B023
 
-    def remove(self, row: RuntimeRow) -> None:
-        """Take a dead runtime off the lists; what waited to be carried over is cancelled."""
+    def remove(self, row: RuntimeRow, *, with_file: bool = True) -> None:
+        """Take a dead runtime off the lists; what waited to be carried over is cancelled.
+
+        ``with_file`` says whether its connection file goes too: it may be another kernel's by now.
+        """
         actor = self.actors.get(row.id)
         if actor is not None:
             for execution in list(actor.state.executions.values()):
@@ -233,7 +254,8 @@ class Supervisor:
             row.removed_ms = None
             raise
         del self.rows[row.id]
-        launch.remove_connection_file(row.connection_file)
+        if with_file:
+            launch.remove_connection_file(row.connection_file)
         if self.link is not None:
             self.link.request(Op.FORGET, runtime=row.id)
             shutil.rmtree(self.parts.state.journal(row.id), ignore_errors=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
 from runtimed.kernels import ending, launch
-from runtimed.kernels.clock import now_ms
+from runtimed.kernels.clock import now_ms, steady_s
 from runtimed.kernels.link import Refused
+from runtimed.kernels.usage import Meter
 from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ log = logging.getLogger(__name__)
 async def watch(supervisor: Supervisor) -> None:
     """Look at every living runtime once an interval, until cancelled."""
     interval_s = supervisor.parts.config.probe_interval_s
+    meter = Meter()
     while True:
         await asyncio.sleep(interval_s)
         async with asyncio.TaskGroup() as looks:
             for actor in list(supervisor.actors.values()):
                 if actor.row.status in ("alive", "unresponsive"):
                     looks.create_task(look(actor), name=f"look {actor.row.id}")
+        await measure(supervisor, meter)
 
 
 async def look(actor: Actor) -> None:
@@ -40,11 +43,9 @@ async def look(actor: Actor) -> None:
             log.info("%s was idle for %s s and is stopped", actor.row.id, actor.row.idle_stop_s)
             await ending.stop(actor, grace_s=5.0)
             return
-        heard_ms = state.last_keepalive_ms or 0
-        is_silent = now_ms() - heard_ms > config.probe_interval_s * 1000
+        is_silent = steady_s() - state.heard_s > config.probe_interval_s
         if is_silent or actor.row.status == "unresponsive":
             await probe(actor)
-        measure(actor)
         restore_connection_file(actor)
     except (KeeperUnavailable, StoreUnavailable, Refused) as error:
         log.info("%s: %s", actor.row.id, error)
@@ -52,9 +53,9 @@ async def look(actor: Actor) -> None:
 
 def _is_idle_too_long(actor: Actor) -> bool:
     state, limit_s = actor.state, actor.row.idle_stop_s
-    if limit_s is None or state.executions or state.foreign or state.idle_since_ms is None:
+    if limit_s is None or state.executions or state.foreign or state.idle_since_s is None:
         return False
-    return now_ms() - state.idle_since_ms > limit_s * 1000
+    return steady_s() - state.idle_since_s > limit_s
 
 
 async def probe(actor: Actor) -> None:
@@ -69,9 +70,11 @@ async def probe(actor: Actor) -> None:
         return
     heartbeat = answer.get("heartbeat")  # null: it was never heard, and may not be there yet
     if heartbeat:
-        actor.state.last_keepalive_ms = now_ms()
+        actor.state.hear(now_ms())
         _note(actor, "alive")
-    elif answer.get("state") == "T" or (heartbeat is False and actor.state.activity == "idle"):
+    elif answer.get("state") == "T" or (
+        heartbeat is False and actor.state.activity in (None, "idle")
+    ):
         _note(actor, "unresponsive")
 
 
@@ -82,22 +85,15 @@ def _note(actor: Actor, status: str) -> None:
         actor.ring()
 
 
-def measure(actor: Actor) -> None:
-    """Note the memory and CPU use of the kernel's process."""
-    import psutil
-
-    pid = actor.row.pid
-    if pid is None:
-        return
-    try:
-        process = actor.process
-        if process is None or process.pid != pid:
-            process = actor.process = psutil.Process(pid)
-        with process.oneshot():
-            actor.state.rss_bytes = process.memory_info().rss
-            actor.state.cpu_percent = process.cpu_percent()
-    except psutil.Error:
-        actor.state.rss_bytes = actor.state.cpu_percent = None
+async def measure(supervisor: Supervisor, meter: Meter) -> None:
+    """Note the memory and processor use of all kernels."""
+    actors = {a.row.pid: a for a in supervisor.actors.values() if a.row.pid is not None}
+    kernels = {pid: actor.row.start_time for pid, actor in actors.items()}
+    measured = await asyncio.to_thread(meter.read, kernels)
+    for pid, actor in actors.items():
+        usage = measured.get(pid)
+        actor.state.rss_bytes = None if usage is None else usage.rss_bytes
+        actor.state.cpu_percent = None if usage is None else usage.cpu_percent
 
 
 def restore_connection_file(actor: Actor) -> None:

@@ -8,7 +8,8 @@
     any ── kernel_ended ──► kernel_died (it ran) · lost (it may have) · cancelled (it did not)
 
 It is final when the execute_reply *and* the idle status of its message were seen
-(https://jupyter-client.readthedocs.io/en/stable/messaging.html#request-reply). A barrier is the
+(https://jupyter-client.readthedocs.io/en/stable/messaging.html#request-reply); one of another
+client's, whose reply goes elsewhere, is final with the idle alone. A barrier is the
 proof that the kernel's shell has gone past it: a later request on the same channel was answered.
 """
 
@@ -37,6 +38,7 @@ class Stimulus(enum.StrEnum):
     BARRIER = "barrier"
     CANCEL = "cancel"
     KERNEL_ENDED = "kernel_ended"
+    OTHERS_IDLED = "others_idled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class Progress:
         return self.status in FINAL
 
     @property
+    def is_outspoken(self) -> bool:
+        """Whether both ends were seen: most kernels say no more then."""
+        return self.reply is not None and self.idle
+
+    @property
     def is_dispatched(self) -> bool:
         """Whether the kernel may have it: it can be interrupted, but no longer cancelled."""
         return self.sent or self.status in ("running", "waiting_input")
@@ -80,11 +87,13 @@ def advance(
     detail: str | None = None,
     ename: str | None = None,
     carry_over: bool = False,
+    speaks_late: bool = False,
 ) -> Progress:
     """Return the progress after the stimulus; a final one never changes.
 
     ``detail`` is the reply's status for REPLIED, and the reason for CANCEL, KERNEL_ENDED and
-    BARRIER.
+    BARRIER. ``speaks_late`` is for a kernel whose results may come after its idle status: there
+    only a barrier ends an execution.
     """
     if progress.is_final:
         return progress
@@ -109,9 +118,13 @@ def advance(
         case Stimulus.UNINTERRUPTED:
             return replace(progress, interrupted=False)
         case Stimulus.REPLIED:
-            return _replied(progress, detail or "ok", ename)
+            replied = _replied(progress, detail or "ok", ename)
+            return replied if speaks_late else _settled(replied)
         case Stimulus.IDLED:
-            return _settled(replace(progress, idle=True))
+            idled = replace(progress, idle=True)
+            return idled if speaks_late else _settled(idled)
+        case Stimulus.OTHERS_IDLED:
+            return replace(progress, status=_outcome(progress), idle=True)
         case Stimulus.BARRIER:
             return _passed(progress, detail)
         case Stimulus.CANCEL:
@@ -133,13 +146,11 @@ def _replied(progress: Progress, reply: str, ename: str | None) -> Progress:
     was_begun = progress.executing or progress.status == "waiting_input"
     if reply in ("aborted", "abort") and not was_begun and not progress.interrupted:
         return Progress(attempt=progress.attempt + 1)
-    return _settled(replace(progress, reply=reply, ename=ename or progress.ename))
+    return replace(progress, reply=reply, ename=ename or progress.ename)
 
 
 def _settled(progress: Progress) -> Progress:
-    if progress.reply is None or not progress.idle:
-        return progress
-    return replace(progress, status=_outcome(progress))
+    return replace(progress, status=_outcome(progress)) if progress.is_outspoken else progress
 
 
 def _outcome(progress: Progress) -> str:
@@ -153,7 +164,10 @@ def _outcome(progress: Progress) -> str:
     ename = (progress.ename or "").lower()
     # KeyboardInterrupt, InterruptException, …; an error with another name is the code's own, but
     # not every kernel names what an interrupt does.
-    if ename == "keyboardinterrupt" or (progress.interrupted and "interrupt" in ename):
+    if ename == "keyboardinterrupt":
+        return "interrupted"
+    # What waited (``await``) in an ipykernel is cancelled by an interrupt.
+    if progress.interrupted and ("interrupt" in ename or ename == "cancellederror"):
         return "interrupted"
     return "interrupted" if progress.interrupted and not ename else "error"
 
@@ -161,7 +175,8 @@ def _outcome(progress: Progress) -> str:
 def _passed(progress: Progress, reason: str | None) -> Progress:
     """The kernel went past it: what has not been seen by now will never come."""
     if progress.reply is not None:
-        return replace(progress, status=_outcome(progress), gap="idle")
+        gap = None if progress.idle else "idle"
+        return replace(progress, status=_outcome(progress), gap=gap)
     if progress.idle:
         return replace(progress, status=_outcome(progress), gap="reply")
     if not progress.is_dispatched:
@@ -172,7 +187,8 @@ def _passed(progress: Progress, reason: str | None) -> Progress:
 def _bereaved(progress: Progress, reason: str | None, carry_over: bool) -> Progress:
     if progress.status != "queued":
         if progress.reply is not None:
-            return replace(progress, status=_outcome(progress), gap="idle")
+            gap = None if progress.idle else "idle"
+            return replace(progress, status=_outcome(progress), gap=gap)
         return replace(progress, status="kernel_died", reason=reason)
     if progress.sent:
         return replace(

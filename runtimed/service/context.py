@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtimed.hub import Hub
+    from runtimed.kernels.adoption import Adopter
     from runtimed.kernels.starter import Starter
     from runtimed.kernels.supervisor import Supervisor
     from runtimed.paths import State
@@ -28,6 +29,7 @@ class Context:
     hub: Hub
     supervisor: Supervisor
     starter: Starter
+    adopter: Adopter
     state: State
     socket_path: str
     started_ms: int

@@ -24,13 +24,12 @@ from runtimed.api.executions import (
     ExecutionWait,
 )
 from runtimed.api.types import Execution, Interrupted, Nothing
-from runtimed.kernels import ending
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.queue import EOF
 from runtimed.model.ids import is_ulid
 from runtimed.service.binding import Caller, serves
 from runtimed.service.references import find_execution, find_runtime
-from runtimed.service.runtimes import living
+from runtimed.service.runtimes import interrupted, living
 from runtimed.service.views import execution_view, whole_execution_view
 from runtimed.service.wishes import wish_of
 from runtimed.store import executions
@@ -166,12 +165,14 @@ async def execution_cancel(context: Context, call: ExecutionCancel) -> Execution
 
 
 @serves(ExecutionInterrupt)
-async def execution_interrupt(context: Context, call: ExecutionInterrupt) -> Interrupted:
+async def execution_interrupt(
+    context: Context, call: ExecutionInterrupt, caller: Caller
+) -> Interrupted:
     row = find_execution(context, call.execution)
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is None or row.progress.is_final:
-        return Interrupted(how="none", execution=row.id)
-    return Interrupted(how=await ending.interrupt(actor, row), execution=row.id)
+        return Interrupted(how="none", execution=row.id, ended=True)
+    return await interrupted(actor, row, call, caller)
 
 
 @serves(ExecutionInput)

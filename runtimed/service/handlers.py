@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from runtimed.service import discover, executions, output, runtimes, system
+from runtimed.service import (
+    discover,
+    executions,
+    output,
+    recording,
+    removal,
+    runtimes,
+    system,
+    variables,
+)
 from runtimed.service.binding import HANDLERS
 
-__all__ = ["HANDLERS", "discover", "executions", "output", "runtimes", "system"]
+__all__ = [
+    "HANDLERS",
+    "discover",
+    "executions",
+    "output",
+    "recording",
+    "removal",
+    "runtimes",
+    "system",
+    "variables",
+]

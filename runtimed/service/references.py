@@ -81,6 +81,6 @@ def find_execution(context: Context, reference: str) -> ExecutionRow:
 def open_execution(context: Context, execution_id: str) -> ExecutionRow | None:
     """Return an execution that is not final, as its actor holds it."""
     for actor in context.supervisor.actors.values():
-        if (row := actor.state.executions.get(execution_id)) is not None:
+        if (row := actor.state.open_execution(execution_id)) is not None:
             return row
     return None

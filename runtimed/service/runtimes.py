@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runtimed.api.errors import RuntimeAlive, RuntimeDead
+from runtimed.api.errors import RuntimeDead
 from runtimed.api.runtimes import (
     EnvironmentList,
     RuntimeGet,
@@ -13,27 +13,33 @@ from runtimed.api.runtimes import (
     RuntimeKill,
     RuntimeList,
     RuntimeLogs,
-    RuntimeRemove,
     RuntimeRename,
     RuntimeRestart,
     RuntimeStart,
     RuntimeStop,
 )
-from runtimed.api.types import Ended, Environment, Interrupted, LogPage, Nothing, Runtime
-from runtimed.kernels import ending, launch, naming
+from runtimed.api.types import Ended, Environment, Interrupted, LogPage, Runtime
+from runtimed.kernels import ending, interrupting, launch, naming
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.intake import describe_exit
 from runtimed.kernels.listing import list_environments
+from runtimed.kernels.reasons import describe_exit
 from runtimed.model.ids import short
 from runtimed.recorder import Batch
-from runtimed.service.binding import serves
+from runtimed.service.binding import Caller, serves
+from runtimed.service.hands_off import (
+    refuse_unless_forced,
+    restart_by_server,
+    stop_by_server,
+)
 from runtimed.service.references import find_runtime
 from runtimed.service.views import runtime_view
 from runtimed.service.wishes import wish_of
 
 if TYPE_CHECKING:
+    from runtimed.api.executions import ExecutionInterrupt
     from runtimed.kernels.actor import Actor
     from runtimed.service.context import Context
+    from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
 
 
@@ -50,6 +56,7 @@ async def runtime_list(context: Context, call: RuntimeList) -> list[Runtime]:
         for row in context.supervisor.rows.values()
         if (call.all or row.status != "dead")
         and (call.kernel is None or row.kernel_name == call.kernel)
+        and (call.origin is None or row.origin == call.origin)
     ]
 
 
@@ -72,6 +79,9 @@ async def runtime_stop(context: Context, call: RuntimeStop) -> Ended:
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
+    refuse_unless_forced(row, "stop", force=call.force)
+    if row.origin == "adopted" and await stop_by_server(context, actor):
+        return Ended(runtime=runtime_view(context, row), how="jupyter_server")
     how = await ending.stop(actor, call.grace_s)
     return Ended(runtime=runtime_view(context, row), how=how)
 
@@ -82,24 +92,43 @@ async def runtime_kill(context: Context, call: RuntimeKill) -> Ended:
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
+    refuse_unless_forced(row, "kill", force=call.force)
     how = await ending.kill(actor)
     return Ended(runtime=runtime_view(context, row), how=how)
 
 
 @serves(RuntimeRestart)
-async def runtime_restart(context: Context, call: RuntimeRestart) -> Runtime:
+async def runtime_restart(context: Context, call: RuntimeRestart) -> Ended:
     row = find_runtime(context, call.runtime, exact=True)
-    actor = await context.starter.restart(row, call.env)
-    return runtime_view(context, actor.row)
+    refuse_unless_forced(row, "restart", force=call.force)
+    if row.origin == "adopted":
+        await restart_by_server(context, row)
+        return Ended(runtime=runtime_view(context, row), how="jupyter_server")
+    how = await context.starter.restart(row, call.env)
+    return Ended(runtime=runtime_view(context, row), how=how)
 
 
 @serves(RuntimeInterrupt)
-async def runtime_interrupt(context: Context, call: RuntimeInterrupt) -> Interrupted:
+async def runtime_interrupt(
+    context: Context, call: RuntimeInterrupt, caller: Caller
+) -> Interrupted:
     actor = living(context, find_runtime(context, call.runtime))
-    row = actor.state.in_flight
-    if row is None:
-        return Interrupted(how="none", execution=None)
-    return Interrupted(how=await ending.interrupt(actor, row), execution=row.id)
+    row = actor.state.current
+    await context.supervisor.keeper()
+    if row is not None:
+        return await interrupted(actor, row, call, caller)
+    how, ended = await interrupting.interrupt_unrecorded(actor, call.wait_s, force=call.force)
+    return Interrupted(how=how, execution=None, ended=ended)
+
+
+async def interrupted(
+    actor: Actor, row: ExecutionRow, call: RuntimeInterrupt | ExecutionInterrupt, caller: Caller
+) -> Interrupted:
+    """Interrupt an execution and say what came of it."""
+    how = await interrupting.interrupt(actor, row, force=call.force)
+    with caller.waiting():
+        ended = await interrupting.ends(actor, row, call.wait_s, force=call.force)
+    return Interrupted(how=how, execution=row.id, ended=ended)
 
 
 def living(context: Context, row: RuntimeRow) -> Actor:
@@ -125,15 +154,6 @@ async def runtime_rename(context: Context, call: RuntimeRename) -> Runtime:
         row.name = before
         raise
     return runtime_view(context, row)
-
-
-@serves(RuntimeRemove)
-async def runtime_remove(context: Context, call: RuntimeRemove) -> Nothing:
-    row = find_runtime(context, call.runtime, exact=True)
-    if row.status != "dead":
-        raise RuntimeAlive(runtime=short(row.id))
-    context.supervisor.remove(row)
-    return Nothing()
 
 
 @serves(RuntimeLogs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -71,6 +72,11 @@ class Blobs:
                 return file.read()
         except FileNotFoundError:
             return None
+
+    def remove(self, sha256: str) -> None:
+        """Remove a blob that nothing refers to any more."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(sha256))
 
     def reference(self, mime: str, value: Any) -> dict[str, Any] | None:
         """Store a mimebundle's value if it is over the limit, and return the `BlobRef`.

@@ -72,6 +72,7 @@ class Store:
         db.pragma("journal_mode", "wal")
         db.pragma("synchronous", "normal")
         db.pragma("foreign_keys", True)
+        db.pragma("secure_delete", True)  # what is forgotten is nowhere
         db.pragma("wal_autocheckpoint", 0)  # a checkpoint waits for the disk: not on the loop
         return db
 
@@ -161,6 +162,19 @@ class Store:
             total, moved = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             return moved >= total
 
+    def truncate_log(self) -> None:
+        """Move the write-ahead log into the database and empty it; call it from a thread.
+
+        Raises `StoreUnavailable`.
+        """
+        with self._checkpointing, unavailable():
+            self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def meta(self, key: str) -> str | None:
+        """Return a value of the table of single facts."""
+        found: str | None = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get
+        return found
+
     def close(self) -> None:
         for db in (self._checkpointer, self.db):
             with contextlib.suppress(apsw.Error):
@@ -176,6 +190,14 @@ def unavailable() -> Iterator[None]:
         raise StoreUnavailable(detail=str(error) or type(error).__name__) from error
     except OSError as error:
         raise StoreUnavailable(detail=str(error)) from error
+
+
+def set_meta(db: apsw.Connection, key: str, value: str) -> None:
+    """Note a single fact."""
+    db.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
 
 
 def _create_private(path: str) -> int:

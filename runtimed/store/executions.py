@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runtimed.model.execution import Progress
+from runtimed.model.ids import message_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class ExecutionRow(msgspec.Struct, kw_only=True):
-    """An execution as it is stored. The actor of its runtime holds it until it is final."""
+    """An execution as it is stored. The actor of its runtime holds it until it is final.
+
+    ``origin`` is "<session>/<msg_id>" of one that another client requested.
+    """
 
     id: str
     runtime_id: str
@@ -36,10 +40,26 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     input: dict[str, Any] | None = None
     gap: dict[str, Any] | None = None
     progress: Progress = Progress()
+    origin: str | None = None
 
     @property
     def status(self) -> str:
         return self.progress.status
+
+    def next_line(self) -> tuple[str | None, int]:
+        """Return the next line of its own stdin, None at the end, and where that line ends."""
+        stdin, begin = self.stdin or "", self.progress.fed_chars
+        if begin >= len(stdin):
+            return None, begin
+        end = stdin.find("\n", begin)
+        return (stdin[begin:], len(stdin)) if end < 0 else (stdin[begin:end], end + 1)
+
+    @property
+    def msg_id(self) -> str:
+        """The msg_id of the request that the kernel has, or will have."""
+        if self.origin is not None:
+            return self.origin[len(self.requested_by["session"]) + 1 :]
+        return message_id(self.id, self.progress.attempt)
 
 
 _COLUMNS = (
@@ -61,6 +81,7 @@ _COLUMNS = (
     "gap_json",
     "reason",
     "progress_json",
+    "origin",
 )
 _INSERT = (
     f"INSERT INTO execution ({', '.join(_COLUMNS)}) "  # noqa: S608
@@ -111,6 +132,7 @@ def insert(db: apsw.Connection, row: ExecutionRow) -> None:
             _json(row.gap),
             row.progress.reason,
             _json(row.progress),
+            row.origin,
         ),
     ).get
     db.execute(
@@ -145,6 +167,13 @@ def get(db: apsw.Connection, execution_id: str) -> ExecutionRow | None:
     for row in db.execute(f"{_SELECT} WHERE id = ?", (execution_id,)):
         return _row(row)
     return None
+
+
+def id_of_origin(db: apsw.Connection, runtime_id: str, origin: str) -> str | None:
+    """Return the id of what another client requested under this session and msg_id."""
+    sql = "SELECT id FROM execution WHERE runtime_id = ? AND origin = ?"
+    found: str | None = db.execute(sql, (runtime_id, origin)).get
+    return found
 
 
 def ids_ending_in(db: apsw.Connection, short_id: str) -> list[str]:

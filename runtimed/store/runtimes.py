@@ -16,7 +16,8 @@ class RuntimeRow(msgspec.Struct, kw_only=True):
     """A runtime as it is stored. The actor of a living one holds and changes it.
 
     ``environment_key`` tells two Pythons apart; ``implicit`` is set where an evaluation started
-    it by itself. ``launch`` is what a restart needs: no environment values.
+    it by itself. ``launch`` is what a restart needs: no environment values. ``owner`` is who
+    started an adopted one, ``record`` what is kept of the executions of others.
     """
 
     id: str
@@ -46,6 +47,8 @@ class RuntimeRow(msgspec.Struct, kw_only=True):
     launch: dict[str, Any]
     journal_offset: int
     removed_ms: int | None
+    owner: dict[str, Any] | None = None
+    record: str = "all"
 
 
 _COLUMNS = (
@@ -76,6 +79,8 @@ _COLUMNS = (
     "launch_json",
     "journal_offset",
     "removed_ms",
+    "owner_json",
+    "record",
 )
 _LIST = ", ".join(_COLUMNS)
 #: Not written by who saves a runtime: the offset goes with what was taken in, see `save_offset`.
@@ -121,6 +126,8 @@ def save(db: apsw.Connection, row: RuntimeRow) -> None:
             _encode(row.launch).decode(),
             row.journal_offset,
             row.removed_ms,
+            None if row.owner is None else _encode(row.owner).decode(),
+            row.record,
         ),
     )
 
@@ -169,15 +176,30 @@ def needs_tcp(db: apsw.Connection, spec_path: str, version: str) -> bool:
     return db.execute(sql, (spec_path, version)).get is not None
 
 
+def record_rules(db: apsw.Connection) -> dict[str, str]:
+    """Return what is kept of the executions of others, by directory."""
+    return dict(db.execute("SELECT directory, record FROM record_rule"))
+
+
+def set_record_rule(db: apsw.Connection, directory: str, record: str) -> None:
+    """Say what is kept of the executions of others in kernels that work in the directory."""
+    db.execute(
+        "INSERT INTO record_rule VALUES (?, ?) "
+        "ON CONFLICT (directory) DO UPDATE SET record = excluded.record",
+        (directory, record),
+    )
+
+
 def _rows(rows: Iterable[tuple[Any, ...]]) -> list[RuntimeRow]:
     return [_row(row) for row in rows]
 
 
 def _row(values: tuple[Any, ...]) -> RuntimeRow:
     found = dict(zip(_COLUMNS, values, strict=True))
-    exit_json = found.pop("exit_json")
+    for name in ("exit", "owner"):
+        text = found.pop(f"{name}_json")
+        found[name] = None if text is None else _decode(text)
     return RuntimeRow(
-        exit=None if exit_json is None else _decode(exit_json),
         notices=_decode(found.pop("notices_json")),
         launch=_decode(found.pop("launch_json")),
         private=bool(found.pop("private")),

@@ -33,7 +33,9 @@ CREATE TABLE runtime (
     notices_json    TEXT NOT NULL,
     launch_json     TEXT NOT NULL,
     journal_offset  INTEGER NOT NULL,
-    removed_ms      INTEGER
+    removed_ms      INTEGER,
+    owner_json      TEXT,
+    record          TEXT NOT NULL DEFAULT 'all'
 ) STRICT;
 CREATE INDEX runtime_living ON runtime (id) WHERE status <> 'dead';
 
@@ -57,7 +59,9 @@ CREATE TABLE execution (
     input_json        TEXT,
     gap_json          TEXT,
     reason            TEXT,
-    progress_json     TEXT NOT NULL
+    progress_json     TEXT NOT NULL,
+    -- "<session>/<msg_id>" of an execution that another client requested.
+    origin            TEXT
 ) STRICT;
 -- What was submitted, which never changes: an execution's row is written again at every step.
 -- Its stdin goes once it is final.
@@ -72,6 +76,7 @@ CREATE INDEX execution_by_cell ON execution (cell_notebook, cell_id) WHERE cell_
 CREATE INDEX execution_open ON execution (runtime_id)
     WHERE status IN ('queued', 'running', 'waiting_input');
 CREATE INDEX execution_short ON execution (substr(id, -8));
+CREATE INDEX execution_by_origin ON execution (runtime_id, origin) WHERE origin IS NOT NULL;
 
 -- Every change, in the one order of all changes. Outputs are the events of type 'output'.
 CREATE TABLE event (
@@ -104,4 +109,10 @@ CREATE TABLE tcp_kernel (
     spec_path  TEXT PRIMARY KEY,
     version    TEXT NOT NULL,
     noted_ms   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is kept of the executions of others, by the directory that their kernels work in.
+CREATE TABLE record_rule (
+    directory TEXT PRIMARY KEY,
+    record    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -10,7 +10,8 @@ A record, little endian::
 
 What the meta of each kind holds:
 
-- ``RECV``: ``{"c": channel, "i": incarnation}``; the frames are the multipart message.
+- ``RECV``: ``{"c": channel, "i": incarnation}``; the frames are the multipart message. With
+  ``"redacted": true`` the content frame is ``{}``, the signature is empty, buffers are left out.
 - ``SENT``: ``{"c": channel, "i": incarnation}``, and where they apply ``"id"`` (of the dispatch)
   and ``"secret": true`` (the content frame is ``{}`` instead of what was sent).
 - ``EVENT``: ``{"event": one of Event, ...}``; which fields stands beside each `Event`.
@@ -67,9 +68,12 @@ class Event(enum.StrEnum):
     DISCONNECTED = "disconnected"
     """incarnation, channel"""
     EXITED = "exited"
-    """incarnation, pid, code, signal, reason (exit, signal, unknown, not_started), error"""
+    """incarnation, pid, code, signal, reason (exit, signal, unknown, not_started), oom (whether the
+    system killed it for want of memory, as far as that can be known), error"""
     UNSENT = "unsent"
     """incarnation, id, channel, reason: the SENT record of this id did not reach the socket"""
+    RECORDING = "recording"
+    """incarnation, record, session: from here on, what is written of other sessions' messages"""
     GAP = "gap"
     """reason (torn_tail, keeper_down, journal_full, unrecordable), and bytes, from_ns, to_ns or
     dropped"""

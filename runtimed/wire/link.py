@@ -35,6 +35,9 @@ class Op(enum.StrEnum):
     INTERRUPT = "interrupt"
     SIGNAL = "signal"
     PROBE = "probe"
+    RECORD = "record"
+    """runtime, record (all, metadata, off), session: what is journaled of iopub messages that
+    belong to requests of other sessions. Creates the runtime: it may come before `OPEN`."""
     FORGET = "forget"
     ROTATE = "rotate"
     KEYPAIR = "keypair"
@@ -55,6 +58,8 @@ class Refusal(enum.StrEnum):
     NO_ENVIRONMENT = "no_environment"
     ALREADY_RUNNING = "already_running"
     CONNECT_FAILED = "connect_failed"
+    NO_ROOM = "no_room"
+    """Too few file descriptors are left."""
     ENDING = "ending"
     """The keeper is told to end: it begins nothing any more."""
     DEFECT = "defect"

@@ -6,12 +6,21 @@ import json
 import subprocess
 import sys
 import sysconfig
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any
 
 IPYKERNEL_ARGV = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+
+#: Where kernelspecs are seen by everybody: our own environment's, and the machine's.
+_EVERYBODYS = (sys.prefix, "/usr/local", "/usr")
+
+
+def everybodys_kernels() -> set[str]:
+    """Return the kernelspecs that a user with an empty home sees here, but for our own python3."""
+    places = (Path(prefix, "share", "jupyter", "kernels") for prefix in _EVERYBODYS)
+    found = (path.parent.name for place in places for path in place.glob("*/kernel.json"))
+    return set(found) - {"python3"}
 
 
 def write_kernelspec(jupyter_dir: Path, name: str, **facts: Any) -> Path:

@@ -35,6 +35,8 @@ class Keeper:
 
     directory: str
     environment: dict[str, str] = field(default_factory=dict)
+    wrapper: list[str] = field(default_factory=list)
+    """What it is started by: a program that executes its arguments."""
     process: subprocess.Popen[bytes] | None = None
     clients: list[Client] = field(default_factory=list)
 
@@ -59,7 +61,7 @@ class Keeper:
         """Start it without waiting; its log goes on in one file."""
         with open(os.path.join(self.directory, "log"), "ab") as log:
             self.process = subprocess.Popen(
-                [*KEEPER, "--state-dir", self.state.dir, "--ready-fd", "1"],
+                [*self.wrapper, *KEEPER, "--state-dir", self.state.dir, "--ready-fd", "1"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -296,8 +298,11 @@ class Kernel:
         }
         return client.ask("spawn", **request)
 
-    def message(self, type_: str, content: dict[str, Any], msg_id: str = "") -> list[bytes]:
+    def message(
+        self, type_: str, content: dict[str, Any], msg_id: str = "", **header: Any
+    ) -> list[bytes]:
         message = self.session.msg(type_, content)
+        message["header"].update(header)
         if msg_id:
             message["header"]["msg_id"] = message["msg_id"] = msg_id
         return [bytes(frame) for frame in self.session.serialize(message)]
@@ -321,8 +326,8 @@ class Kernel:
         }
 
     def received(self, record: journal.Record) -> dict[str, Any]:
-        """Return the Jupyter message of a RECV record, {} for any other record."""
-        if record.kind != journal.Kind.RECV:
+        """Return the Jupyter message of a RECV record, {} for a redacted or any other record."""
+        if record.kind != journal.Kind.RECV or record.meta.get("redacted"):
             return {}
         frames = [bytes(frame) for frame in record.frames]
         self.session.digest_history.clear()
@@ -330,11 +335,11 @@ class Kernel:
         return dict(self.session.deserialize(parts))
 
     def is_message(self, record: journal.Record, type_: str, parent: str) -> bool:
-        if record.kind != journal.Kind.RECV:
-            return False
         message = self.received(record)
         return bool(
-            message["msg_type"] == type_ and message["parent_header"].get("msg_id") == parent
+            message
+            and message["msg_type"] == type_
+            and message["parent_header"].get("msg_id") == parent
         )
 
     def reply(self, client: Client, msg_id: str, type_: str = "execute_reply") -> dict[str, Any]:

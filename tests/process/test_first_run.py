@@ -45,7 +45,7 @@ def test_it_evaluates_a_real_cell_and_cleans_up(state: State) -> None:
     assert run.returncode == 0, output
     assert re.search(r"^Hello from Python 3\.\d+\.\d+\n42$", output, re.MULTILINE)
     assert re.search(r"^43$", output, re.MULTILINE)
-    assert re.search(r"\bpython3\tpython\t.*\talive$", output, re.MULTILINE)
+    assert re.search(r"\bpython3\tpython\t.*\talive\t-$", output, re.MULTILINE)
     assert_nothing_is_left(output)
 
 

@@ -78,6 +78,31 @@ def test_a_process_whose_name_holds_a_parenthesis_is_read_right(tmp_path: Path) 
         child.wait()
 
 
+def test_what_a_process_tells_of_itself(tmp_path: Path) -> None:
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "", "last"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"EMPTY": "", "EQUALS": "a=b"},
+        cwd=tmp_path,
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.read(1)
+        assert child.pid in host.pids()
+        assert host.arguments_of(child.pid) == [sys.executable, "-c", code, "", "last"]
+        environment = host.environment_of(child.pid) or {}
+        assert (environment["EMPTY"], environment["EQUALS"]) == ("", "a=b")
+        assert host.working_directory_of(child.pid) == str(tmp_path)
+        assert host.parent_and_session(child.pid) == (os.getpid(), child.pid)
+        child.communicate()
+    assert host.arguments_of(child.pid) == []
+    assert host.environment_of(child.pid) is None
+    assert host.working_directory_of(child.pid) is None
+    assert host.parent_and_session(child.pid) == (0, 0)
+
+
 def test_the_boot_id_does_not_change() -> None:
     assert host.boot_id() == host.boot_id() != ""
 

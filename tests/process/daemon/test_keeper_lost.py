@@ -126,7 +126,7 @@ def test_kernel_ended_with_work_in_flight_and_queued(
         dead = daemon.call("runtime.get", runtime=runtime["id"])
         assert (dead["status"], dead["exit"]["signal"]) == ("dead", signal.SIGKILL)
         assert "SIGKILL" in daemon.call("execution.get", execution=running["id"])["reason"]
-    again = daemon.call("runtime.restart", runtime=runtime["id"])
+    again = daemon.call("runtime.restart", runtime=runtime["id"])["runtime"]
     assert again["status"] == "alive"
     assert again["incarnation"] > runtime["incarnation"]
     assert again["pid"] != runtime["pid"]

@@ -138,7 +138,7 @@ def test_two_restarts_of_which_the_first_fails(daemon: Daemon, runtime: str) -> 
 
     def restart() -> None:
         try:
-            outcomes.append(daemon.call("runtime.restart", runtime=runtime)["status"])
+            outcomes.append(daemon.call("runtime.restart", runtime=runtime)["runtime"]["status"])
         except CallFailed as failure:
             outcomes.append(failure.name)
 
@@ -188,7 +188,7 @@ def test_a_start_that_is_stopped_leaves_no_process(daemon: Daemon, tmp_path: Pat
     assert "stopped" in failed[0]
     assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
     assert daemon.call("runtime.get", runtime=runtime)["status"] == "dead"
-    assert daemon.call("runtime.restart", runtime=runtime)["status"] == "alive"
+    assert daemon.call("runtime.restart", runtime=runtime)["runtime"]["status"] == "alive"
     done = daemon.call("execution.eval", runtime=runtime, code="6 * 7", wait_s=30)
     assert done["status"] == "done"
 

@@ -219,4 +219,4 @@ def test_a_start_that_it_did_not_live_to_make_takes_nobodys_name(daemon: Daemon)
         with pytest.raises(CallFailed) as failure:
             asked.result(WAIT_S)
     assert failure.value.name == "KeeperUnavailable"
-    assert daemon.call("runtime.restart", runtime="c")["id"] == lived["id"]
+    assert daemon.call("runtime.restart", runtime="c")["runtime"]["id"] == lived["id"]

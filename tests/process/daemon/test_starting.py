@@ -124,7 +124,7 @@ def test_a_kernel_that_declares_curve_is_encrypted_over_tcp(daemon: Daemon, tmp_
     info = json.loads(Path(runtime["connection_file"]).read_text())
     assert info["curve_publickey"] and info["curve_secretkey"]
     two(daemon, runtime)
-    again = daemon.call("runtime.restart", runtime=runtime["id"])
+    again = daemon.call("runtime.restart", runtime=runtime["id"])["runtime"]
     assert again["private"] is True
     two(daemon, runtime)
     # Without the key nobody is let in.

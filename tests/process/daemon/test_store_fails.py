@@ -153,7 +153,7 @@ def test_a_kernel_that_starts_and_one_that_dies_while_the_disk_is_full(
         for notification in client.notifications():
             if notification["params"]["data"].get("status") == "dead":
                 break
-    again = daemon.call("runtime.restart", runtime=runtime["id"])
+    again = daemon.call("runtime.restart", runtime=runtime["id"])["runtime"]
     assert again["status"] == "alive"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-import zmq
 
-from runtimed.host import process_start_time
 from runtimed.wire.journal import Kind, Record
+from tests.harness.adopted import adopt, foreign
 from tests.harness.keeper import events, is_event
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from tests.harness.keeper import Client, Kernel
@@ -196,16 +194,8 @@ def test_an_interrupt_may_be_a_message(client: Client, ipc_kernel: Kernel) -> No
 
 def test_sockets_are_opened_when_they_are_needed(client: Client, ipc_kernel: Kernel) -> None:
     with foreign(ipc_kernel) as process:
-        fields: dict[str, Any] = {
-            "runtime": "r1",
-            "connection_file": ipc_kernel.connection_file,
-            "pid": process.pid,
-            "start_time": process_start_time(process.pid),
-            "launched": False,
-            "channels": ["iopub", "control"],
-        }
         before = open_sockets(client)
-        assert client.ask("open", **fields)["incarnation"] == 1
+        assert adopt(client, ipc_kernel, process.pid)["incarnation"] == 1
         connected = ipc_kernel.reconnect(client, 0)
         assert connected.meta["channels"] == ["control", "iopub"]
         assert not connected.meta["same_process"]
@@ -233,39 +223,10 @@ def test_sockets_are_opened_when_they_are_needed(client: Client, ipc_kernel: Ker
         assert (exited.meta["reason"], exited.meta["code"]) == ("unknown", None)
 
 
-class foreign:
-    """A kernel that somebody else started, ready to be connected to."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-        with open(kernel.stderr, "ab") as log:
-            self.process = subprocess.Popen(kernel.argv, stdout=log, stderr=log)
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        content = json.loads(Path(self.kernel.connection_file).read_text())
-        with zmq.Context() as context, context.socket(zmq.REQ) as heartbeat:
-            heartbeat.linger = 0
-            host, port = content["ip"], content["hb_port"]
-            tcp = content["transport"] == "tcp"
-            heartbeat.connect(f"tcp://{host}:{port}" if tcp else f"ipc://{host}-{port}")
-            heartbeat.send(b"")
-            heartbeat.recv()
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture
 def adopted(client: Client, kernel: Kernel) -> Iterator[subprocess.Popen[bytes]]:
     with foreign(kernel) as process:
-        fields: dict[str, Any] = {
-            "runtime": "r1",
-            "connection_file": kernel.connection_file,
-            "launched": False,
-        }
-        client.ask("open", pid=None, start_time=None, channels=["iopub", "control"], **fields)
+        adopt(client, kernel, None)
         kernel.reconnect(client, 0)
         yield process
 

@@ -69,6 +69,7 @@ def test_an_exit_is_journaled_with_its_status_after_the_last_words(
     exited = client.event("r1", "exited")
     assert (exited.meta["code"], exited.meta["signal"], exited.meta["reason"]) == status
     assert (exited.meta["pid"], exited.meta["incarnation"]) == (pid, 1)
+    assert exited.meta["oom"] is False
     records = client.keeper.records("r1")
     assert records[-1].offset == exited.offset
     assert events(records)[-2:] == ["disconnected", "exited"]

@@ -32,7 +32,9 @@ def test_start_ps_kill(daemon: Daemon, runt: Runt) -> None:
 
     header, row = [line.split("\t") for line in runt("ps").stdout.splitlines()]
     shown = dict(zip(header, row, strict=True))
-    assert header[2:] == ["Kernel Name", "Language", "IP", "Transport", "Connection File", "State"]
+    assert header[2:] == [
+        *("Kernel Name", "Language", "IP", "Transport", "Connection File", "State", "Owner"),
+    ]
     assert shown["ID"] == id
     assert (shown["Kernel Name"], shown["Language"], shown["State"]) == (
         "python3",
@@ -45,7 +47,7 @@ def test_start_ps_kill(daemon: Daemon, runt: Runt) -> None:
     killed = runt("kill", id)
     assert (killed.returncode, killed.stdout) == (0, f"killed {id}\n")
     assert len(runt("ps").stdout.splitlines()) == 1
-    assert runt("ps", "--all").stdout.splitlines()[1].endswith("\tdead")
+    assert runt("ps", "--all").stdout.splitlines()[1].endswith("\tdead (SIGKILL)\t-")
 
 
 def test_it_works_on_a_fresh_machine_and_finds_its_state_again(state: State, runt: Runt) -> None:

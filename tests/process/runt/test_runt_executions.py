@@ -36,7 +36,7 @@ def test_ctrl_c_cancels_ours_and_nothing_else(daemon: Daemon, runt: Runt, state:
     attached.send_signal(signal.SIGINT)
     attached.communicate(timeout=20)
     assert attached.returncode == 130
-    assert runt("interrupt", running).stdout == f"interrupted {running}\n"
+    assert runt("interrupt", running).stdout == f"interrupted {running} (signal)\n"
     assert runt("wait", running).returncode == 130
 
 

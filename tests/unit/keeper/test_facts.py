@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimed.keeper.facts import Facts, Phase
-from runtimed.keeper.headers import DELIMITER, content_index, message_id, parent_of, status_of
+from runtimed.keeper.headers import (
+    DELIMITER,
+    content_index,
+    header_of,
+    is_foreign,
+    parent_of,
+    status_of,
+    without_content,
+)
 from runtimed.wire.journal import Event, Kind
 
 SPAWNING = {
@@ -45,6 +53,12 @@ def message(
         content,
     )
     return [b"topic", DELIMITER, b"sig", *(json.dumps(part).encode() for part in parts), b"buffer"]
+
+
+def on_subshell(frames: list[bytes]) -> list[bytes]:
+    """Return the message as what was executed on a subshell says it."""
+    parent = json.loads(frames[4]) | {"subshell_id": "s1"}
+    return [*frames[:4], json.dumps(parent).encode(), *frames[5:]]
 
 
 def status(state: str, parent: str, parent_type: str = "execute_request") -> list[bytes]:
@@ -276,6 +290,66 @@ def test_other_displays_of_status_are_not_taken_for_one() -> None:
     assert facts.busy == {}
 
 
+def test_what_runs_on_a_subshell_is_no_later_execution_and_is_not_what_an_interrupt_reaches() -> (
+    None
+):
+    facts = spawned()
+    receive(facts, "iopub", status("busy", "a"))
+    receive(facts, "iopub", on_subshell(status("busy", "s")))
+    assert facts.is_running("a")
+    assert not facts.is_running("s")
+    receive(facts, "iopub", on_subshell(status("idle", "s")))
+    assert facts.is_running("a")
+
+
+def test_what_is_sent_to_a_subshell_has_no_place_in_the_shells_queue() -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "iopub", status("busy", "a"))
+    header = json.dumps({"msg_id": "s", "subshell_id": "s1"}).encode()
+    frames = [DELIMITER, b"", header, b"{}", b"{}", b"{}"]
+    facts.apply(Kind.SENT, {"c": "shell", "i": 1, "id": "s"}, frames)
+    assert facts.was_sent("s")
+    receive(facts, "iopub", on_subshell(message("stream", {}, "s")))
+    receive(facts, "shell", on_subshell(message("execute_reply", {}, "s")))
+    assert facts.is_running("a"), "an answer from beside the queue says nothing of who is in it"
+    reopen(facts)
+    facts.apply(Kind.SENT, {"c": "shell", "i": 2, "id": "t"}, frames)
+    assert facts.is_running("a")
+    assert not facts.is_running("t")
+
+
+def test_a_subshell_id_of_null_is_the_main_shell() -> None:
+    facts = spawned()
+    receive(facts, "iopub", status("busy", "a"))
+    frames = status("busy", "b")
+    frames[4] = json.dumps(json.loads(frames[4]) | {"subshell_id": None}).encode()
+    receive(facts, "iopub", frames)
+    assert not facts.is_running("a")
+    assert facts.is_running("b")
+
+
+def test_recording_outlives_segments_and_processes() -> None:
+    facts = spawned()
+    assert facts.record == "all"
+    meta = {"event": Event.RECORDING, "incarnation": 1, "record": "off", "session": "ours"}
+    facts.apply(Kind.EVENT, meta, [])
+    rotate(facts)
+    facts.apply(Kind.EVENT, {"event": Event.EXITED}, [])
+    facts.apply(Kind.EVENT, SPAWNING, [])
+    recovered = Facts()
+    recovered.apply(Kind.EVENT, json.loads(json.dumps(facts.segment())), [])
+    assert (recovered.record, recovered.session) == ("off", "ours")
+
+
+def test_the_head_of_an_older_journal_is_read() -> None:
+    head = spawned().segment()
+    del head["record"], head["session"]
+    facts = Facts()
+    facts.apply(Kind.EVENT, head, [])
+    assert (facts.record, facts.pid) == ("all", 7)
+
+
 names = st.sampled_from(list("abcdef"))
 steps = st.one_of(
     st.tuples(st.just("send"), names, st.sampled_from(["shell", "stdin"])),
@@ -283,7 +357,7 @@ steps = st.one_of(
     st.tuples(st.sampled_from(["busy", "idle", "stream"]), names, st.just("iopub")),
     st.tuples(st.just("barrier"), names, st.just("shell")),
     st.tuples(
-        st.sampled_from(["respawn", "started", "reopen", "exit", "rotate"]),
+        st.sampled_from(["respawn", "started", "reopen", "exit", "rotate", "record"]),
         st.just(""),
         st.just(""),
     ),
@@ -310,6 +384,7 @@ def apply_step(
         "started": SPAWNED,
         "reopen": OPENING,
         "exit": {"event": Event.EXITED},
+        "record": {"event": Event.RECORDING, "record": "metadata", "session": "ours"},
     }
     return Kind.EVENT, json.loads(json.dumps(events[name])), []
 
@@ -337,4 +412,6 @@ def test_any_frames_can_be_looked_at(frames: list[bytes]) -> None:
     assert index is None or DELIMITER in frames[: index - 4]
     status_of(frames)
     parent_of(frames)
-    message_id(frames)
+    header_of(frames)
+    is_foreign(frames, "s")
+    without_content(frames)

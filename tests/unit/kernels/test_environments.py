@@ -114,9 +114,9 @@ async def test_an_interpreter_by_its_name_on_the_callers_path(
 async def test_a_program_in_the_directory_is_not_a_kernel(
     finder: SpecFinder, env: dict[str, str], project: Path
 ) -> None:
-    write_program(project / "bash")
+    write_program(project / "make")
     with pytest.raises(KernelNotFound):
-        await choose(Wish(env=env, kernel="bash", cwd=str(project)), finder)
+        await choose(Wish(env=env, kernel="make", cwd=str(project)), finder)
 
 
 async def test_starting_an_environment_activates_it(

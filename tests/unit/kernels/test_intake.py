@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from runtimed.kernels.effects import Finished, Unsettled
-from runtimed.kernels.intake import Intake, describe_exit
+from runtimed.kernels.foreign import EXECUTION
+from runtimed.kernels.intake import Intake
 from runtimed.kernels.messages import Message
 from runtimed.kernels.prepare import Prepared
+from runtimed.kernels.reasons import describe_exit
 from runtimed.kernels.state import RuntimeState
 from runtimed.model.execution import Progress
 from runtimed.model.outputs import OUTPUT_MESSAGES, operation
@@ -43,7 +45,10 @@ class Story:
         ]
         self.state.executions = {row.id: row for row in self.rows}
         self.shown: dict[str, list[str]] = {}
-        self.intake = Intake(self.state, SESSION, lambda display: self.shown.get(display, []))
+        self.stored: dict[str, str] = {}
+        self.intake = Intake(
+            self.state, SESSION, lambda display: self.shown.get(display, []), self.stored.get
+        )
         self.batch = Batch(1)
 
     def sent(self, number: int) -> None:
@@ -54,7 +59,9 @@ class Story:
         self, channel: str, msg_type: str, number: int, session: str = SESSION, **content: Any
     ) -> list[Any]:
         """Take in what the kernel says of the execution's first attempt."""
-        message = Message(msg_type, "m", "k", f"{IDS[number]}.1", session, content, {}, [])
+        message = Message(
+            msg_type, "m", "k", f"{IDS[number]}.1", session, EXECUTION, content, {}, []
+        )
         prepared = Prepared(Record(Kind.RECV, 0, {"c": channel, "i": 1}, []), message)
         if channel == "iopub" and msg_type in OUTPUT_MESSAGES:
             prepared.operations = [operation(msg_type, content)]
@@ -157,15 +164,15 @@ def test_what_is_no_message_is_counted() -> None:
     story = Story()
     bad = Prepared(Record(Kind.RECV, 0, {"c": "iopub"}, [b"x"]), bad="no delimiter")
     assert story.intake.take(bad, story.batch) == []
-    assert story.state.bad_messages == 1
-    assert not story.batch
+    assert story.intake.take(bad, story.batch) == []
+    assert story.state.bad_messages == 2
+    assert story.state.row.notices == ["something that it said is not shown: no delimiter"]
 
 
-def test_output_of_a_final_one_is_recorded_and_of_anothers_is_not() -> None:
+def test_output_of_a_final_one_is_recorded() -> None:
     story = Story()
     del story.state.executions[IDS[0]]
     story.said("iopub", "stream", 0, name="stdout", text="late")
-    story.said("iopub", "stream", 1, session="theirs", name="stdout", text="foreign")
     assert [(event[3], event[4]["text"]) for event in story.batch.events] == [(IDS[0], "late")]
 
 
@@ -176,10 +183,67 @@ def test_one_display_changes_each_that_shows_it() -> None:
     story.said("iopub", "display_data", 0, **shown)
     story.said("iopub", "update_display_data", 1, session="theirs", **shown)
     changed = [(e[3], e[4]["op"]) for e in story.batch.events if e[1] == "output"]
+    (theirs,) = story.state.foreign_open.values()
     assert changed == [
         (IDS[2], "update"), (IDS[0], "add"), (IDS[0], "update"), (IDS[2], "update"),
+        (theirs.id, "update"),
     ]  # fmt: skip
     assert story.batch.displays == [("R", "d", IDS[0])]
+
+
+def test_an_execution_of_anothers_begins_with_its_input_and_ends_with_its_idle() -> None:
+    story = Story()
+    story.said("iopub", "status", 1, session="s/1", execution_state="busy")
+    assert story.state.foreign_open == {}
+    assert story.state.activity == "busy"
+    story.said("iopub", "execute_input", 1, session="s/1", code="1 / 0", execution_count=7)
+    story.said("iopub", "error", 1, session="s/1", ename="E", evalue="", traceback=[])
+    (row,) = story.state.foreign_open.values()
+    assert (row.status, row.code, row.execution_count, row.gap) == ("running", "1 / 0", 7, None)
+    assert row.requested_by == {"client": "foreign", "session": "s/1"}
+    assert row.msg_id == f"{IDS[1]}.1"
+    (finished,) = story.said("iopub", "status", 1, session="s/1", execution_state="idle")
+    assert finished == Finished(row)
+    assert (row.status, story.state.foreign_open, story.state.foreign) == ("error", {}, set())
+    assert story.rows[1].status == "queued"
+    story.said("iopub", "stream", 1, session="s/1", name="stdout", text="late")
+    assert story.batch.events[-1][1:4] == ("output", "R", row.id)
+    assert [new.id for new in story.batch.new] == [row.id]
+
+
+def test_what_ended_long_ago_is_looked_up() -> None:
+    story = Story()
+    story.stored[f"theirs/{IDS[1]}.1"] = "known"
+    story.said("iopub", "stream", 1, session="theirs", name="stdout", text="late")
+    assert story.batch.events[-1][1:4] == ("output", "R", "known")
+    assert story.batch.new == []
+
+
+def test_anothers_of_which_the_beginning_was_missed_says_so() -> None:
+    story = Story()
+    story.said("iopub", "stream", 1, session="theirs", name="stdout", text="on")
+    (row,) = story.state.foreign_open.values()
+    assert (row.code, row.gap and row.gap["reason"]) == ("", "joined_late")
+    assert story.state.activity == "busy"
+
+
+def test_of_what_is_not_to_be_kept_only_the_activity_is_known() -> None:
+    story = Story()
+    story.state.row.record = "off"
+    story.said("iopub", "status", 1, session="theirs", execution_state="busy")
+    story.said("iopub", "execute_input", 1, session="theirs", code="1", execution_count=7)
+    story.said("iopub", "stream", 1, session="theirs", name="stdout", text="on")
+    assert (story.state.activity, story.batch.new, story.batch.events) == ("busy", [], [])
+    story.said("iopub", "status", 1, session="theirs", execution_state="idle")
+    assert story.state.activity == "idle"
+
+
+def test_the_kernels_end_ends_anothers_too() -> None:
+    story = Story()
+    story.said("iopub", "execute_input", 1, session="theirs", code="1", execution_count=7)
+    (row,) = story.state.foreign_open.values()
+    story.intake.end_process({"signal": 9}, 5, story.batch)
+    assert (row.status, row.progress.reason) == ("kernel_died", "the kernel was ended by SIGKILL")
 
 
 @pytest.mark.parametrize(

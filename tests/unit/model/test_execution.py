@@ -43,11 +43,15 @@ def test_what_may_have_run_and_is_not_known_says_so() -> None:
                 assert progress.status in ("running", "waiting_input")
 
 
+#: Others' replies go to whoever asked.
+WITHOUT_REPLY = (Stimulus.BARRIER, Stimulus.OTHERS_IDLED)
+
+
 def test_done_needs_a_reply_or_an_idle_that_was_passed() -> None:
     for progress in OPEN:
         for stimulus, after in TABLE[progress]:
             if after.status == "done":
-                assert after.reply == "ok" or (after.idle and stimulus is Stimulus.BARRIER)
+                assert after.reply == "ok" or (after.idle and stimulus in WITHOUT_REPLY)
                 assert after.reply == "ok" or not after.interrupted
             if after.status == "error":
                 assert after.reply not in (None, "ok") or after.error_shown
@@ -62,7 +66,7 @@ def test_what_is_missing_is_a_gap() -> None:
             if after.is_final and stimulus in (Stimulus.REPLIED, Stimulus.IDLED):
                 assert (after.reply is not None, after.idle, after.gap) == (True, True, None)
             if after.status in ("done", "error", "interrupted") and after.reply is None:
-                assert after.gap == "reply"
+                assert after.gap == (None if stimulus is Stimulus.OTHERS_IDLED else "reply")
 
 
 def test_cancelled_lost_and_died_have_a_reason() -> None:
@@ -136,3 +140,14 @@ def test_the_documented_diagram_is_this_one() -> None:
     page = (ROOT / "docs" / "explanation" / "executions.md").read_text()
     assert f"```mermaid\n{mermaid()}```" in page
     assert all(f"| `{status}` |" in page for status in {a for a, _, _ in edges()} | FINAL)
+
+
+def test_one_that_speaks_late_ends_with_a_barrier_and_has_no_gap() -> None:
+    progress = Progress(status="running", sent=True)
+    for stimulus in (Stimulus.REPLIED, Stimulus.IDLED):
+        progress = advance(progress, stimulus, speaks_late=True)
+        assert progress.status == "running"
+    assert advance(progress, Stimulus.BARRIER).status == "done"
+    assert advance(progress, Stimulus.BARRIER).gap is None
+    died = advance(progress, Stimulus.KERNEL_ENDED, detail="it ended")
+    assert (died.status, died.gap) == ("done", None)

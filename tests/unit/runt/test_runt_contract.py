@@ -73,6 +73,11 @@ RUNTIME: dict[str, Any] = {
     "transport": "ipc",
     "connection_file": "/k.json",
     "status": "alive",
+    "origin": "adopted",
+    "owner": None,
+    "record": "metadata",
+    "exit": None,
+    "idle_stop_s": None,
     "activity": None,
     "pid": 1,
     "rss_bytes": None,
@@ -89,25 +94,47 @@ EXECUTION: dict[str, Any] = {
     "reason": None,
     "outputs": [],
     "code": "1",
-    "runtime": {"id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T"},
+    "queued_at": "2026-01-01T00:00:00.000Z",
+    "requested_by": {"client": "runt", "pid": 1, "session": None},
+    "runtime": {"id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T", "name": "lab", "kernel_name": "python3"},
 }
 ANSWERS: dict[str, Any] = {
     "runtime.list": [RUNTIME],
     "runtime.get": RUNTIME,
     "runtime.start": RUNTIME,
-    "runtime.restart": RUNTIME,
+    "runtime.restart": {"runtime": RUNTIME, "how": "SIGTERM"},
     "runtime.rename": RUNTIME,
     "runtime.remove": {},
     "runtime.stop": {"runtime": RUNTIME, "how": "SIGTERM"},
     "runtime.kill": {"runtime": RUNTIME, "how": "SIGKILL"},
-    "runtime.interrupt": {"how": "signal", "execution": EXECUTION["id"]},
+    "runtime.interrupt": {"how": "signal", "execution": EXECUTION["id"], "ended": True},
+    "runtime.prune": [
+        {"runtime": RUNTIME["id"], "name": "lab", "connection_file": "/k.json", "reason": "dead"}
+    ],
+    "runtime.record": [RUNTIME],
+    "runtime.forget": {"executions": 1, "blobs": 0},
+    "runtime.variables": {
+        "runtime": RUNTIME["id"],
+        "via": "shell",
+        "variables": [
+            {
+                "name": "a",
+                "type": "int",
+                "shape": None,
+                "length": None,
+                "size_bytes": 28,
+                "repr": "1",
+            }
+        ],
+        "total": 1,
+    },
     "runtime.logs": {"runtime": RUNTIME["id"], "stdout": "", "stderr": ""},
     "execution.get": EXECUTION,
     "execution.wait": EXECUTION,
     "execution.cancel": EXECUTION,
-    "execution.list": [],
+    "execution.list": [EXECUTION],
     "execution.input": {},
-    "execution.interrupt": {"how": "signal", "execution": EXECUTION["id"]},
+    "execution.interrupt": {"how": "signal", "execution": EXECUTION["id"], "ended": True},
     "execution.output": {
         "execution": EXECUTION["id"],
         "status": "done",
@@ -117,12 +144,13 @@ ANSWERS: dict[str, Any] = {
         "more": False,
     },
     "environment.list": [],
+    "daemon.announce": ["it is said"],
     "daemon.status": {"pid": 1, "cursor": "e.0"},
     "runtime.unknown": None,
 }
 #: Every verb with all of its options: what they send is checked by the service (fake_daemon).
 LINES = {
-    "ps": ["--all", "--kernel", "x", "--wide"],
+    "ps": ["--all", "--kernel", "x", "--origin", "adopted", "--wide"],
     "start": [
         "python3",
         "--python",
@@ -137,12 +165,13 @@ LINES = {
         "--timeout",
         "5",
     ],
-    "stop": ["a", "b", "--grace", "1"],
-    "kill": ["a"],
-    "restart": ["a"],
-    "interrupt": ["a"],
+    "stop": ["a", "b", "--grace", "1", "--force"],
+    "kill": ["a", "--force"],
+    "restart": ["a", "--force"],
+    "interrupt": ["a", "--force", "--wait", "1"],
     "rename": ["a", "b"],
     "rm": ["a"],
+    "prune": ["--dry-run"],
     "logs": ["a", "--tail-bytes", "10"],
     "eval": [
         "--kernel",
@@ -189,21 +218,27 @@ LINES = {
     "show": ["a"],
     "attach": ["a", "--since", "e.0"],
     "reply": ["a", "text", "--eof"],
+    "history": ["--runtime", "a", "--number", "1"],
+    "vars": ["a"],
+    "record": ["off", "--dir", "/x"],
+    "forget": ["a", "--since", "2h", "--yes"],
     "environments": [],
     "status": [],
     "socket": [],
     "call": ["runtime.list", '{"all": true}'],
     "completion": ["bash"],
+    "help": ["recording"],
 }
 NOUNS = {
     "ps": "runtimes",
     "start": "runtime",
     "stop": "ended",
     "kill": "ended",
-    "restart": "runtimes",
+    "restart": "restarted",
     "interrupt": "interrupted",
     "rename": "runtime",
     "rm": "removed",
+    "prune": "pruned",
     "logs": "logs",
     "eval": "execution",
     "submit": "execution",
@@ -212,11 +247,16 @@ NOUNS = {
     "output": "output",
     "show": "execution",
     "reply": "replied",
+    "history": "executions",
+    "vars": "variables",
+    "record": "runtimes",
+    "forget": "forgotten",
     "environments": "environments",
     "status": "status",
     "socket": "socket",
     "call": "result",
     "completion": "completion",
+    "help": "help",
 }
 
 
@@ -426,11 +466,16 @@ def test_what_is_empty_or_not_there_is_named(run: Run, argv: list[str], said: st
         ("stop", "already_dead", "already dead 2p1r0s9t"),
         ("kill", "SIGKILL", "killed 2p1r0s9t"),
         ("kill", "already_dead", "already dead 2p1r0s9t"),
+        ("restart", "shutdown_request", "restarted 2p1r0s9t"),
+        ("restart", "SIGTERM", "restarted 2p1r0s9t (SIGTERM)"),
+        ("restart", "already_dead", "restarted 2p1r0s9t (it was dead)"),
+        ("restart", "jupyter_server", "restarted 2p1r0s9t (by its Jupyter server)"),
     ],
 )
 def test_how_it_was_ended_is_said(serve: Serve, run: Run, verb: str, how: str, text: str) -> None:
     ended = {"runtime": RUNTIME, "how": how}
-    serve(runtime__stop=lambda c, p: ended, runtime__kill=lambda c, p: ended)
+    methods = ("runtime__stop", "runtime__kill", "runtime__restart")
+    serve(runtime__get=lambda c, p: RUNTIME, **{m: lambda c, p: ended for m in methods})
     done = run(verb, "lab")
     assert (done.returncode, done.stdout) == (0, f"{text}\n")
     assert run(verb, "lab", "-q").stdout == "2p1r0s9t\n"
@@ -479,7 +524,10 @@ def test_what_is_neither_is_said_to_be_neither(serve: Serve, run: Run, verb: str
 def test_a_restart_says_new_notices_only(serve: Serve, run: Run) -> None:
     serve(
         runtime__get=lambda c, p: {**RUNTIME, "notices": ["old"]},
-        runtime__restart=lambda c, p: {**RUNTIME, "notices": ["old", "new"]},
+        runtime__restart=lambda c, p: {
+            "runtime": {**RUNTIME, "notices": ["old", "new"]},
+            "how": "shutdown_request",
+        },
     )
     assert run("restart", "lab").stderr == "runt: new\n"
 

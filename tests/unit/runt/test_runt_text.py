@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ulid import ULID
 
 from runt import exits, outputs, render, shows
@@ -180,6 +182,10 @@ RUNTIME = {
     "transport": "ipc",
     "connection_file": "/nowhere/kernel-1.json",
     "status": "alive",
+    "exit": None,
+    "origin": "launched",
+    "owner": None,
+    "record": "all",
     "activity": "idle",
     "pid": 7,
     "rss_bytes": 30_000_000,
@@ -202,10 +208,10 @@ def test_programs_get_tabs_and_one_header() -> None:
         "Transport",
         "Connection File",
         "State",
+        "Owner",
     ]
-    assert (
-        lines[1:] == ["2p1r0s9t\tlab\tpython3\tpython\t-\tipc\t/nowhere/kernel-1.json\talive"] * 2
-    )
+    row = "2p1r0s9t\tlab\tpython3\tpython\t-\tipc\t/nowhere/kernel-1.json\talive\t-"
+    assert lines[1:] == [row] * 2
 
 
 def test_the_home_directory_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,8 +230,9 @@ def test_a_narrow_terminal_drops_columns_in_order() -> None:
             if not re.search(rf"\b{name}\b", header):
                 dropped_at.setdefault(name, width)
         fits = len(render.fitting_table([RUNTIME], render.RUNTIME_COLUMNS, width).splitlines()[1])
-        assert fits <= width or len(dropped_at) == 3
-    assert dropped_at["Connection File"] > dropped_at["Transport"] > dropped_at["IP"]
+        assert fits <= width or len(dropped_at) == 4
+    assert dropped_at["Connection File"] > dropped_at["Owner"]
+    assert dropped_at["Owner"] > dropped_at["Transport"] > dropped_at["IP"]
 
 
 def test_wide_columns_add_what_it_uses() -> None:
@@ -233,6 +240,69 @@ def test_wide_columns_add_what_it_uses() -> None:
     assert shown == ["idle", "7", "30 MB", "1 %", "2", "yes", "-", "-"]
     public = render.tabs([{**RUNTIME, "private": False}], render.WIDE_COLUMNS)
     assert "readable by other local users" in public
+
+
+@pytest.mark.parametrize(
+    ("ended", "shown"),
+    [
+        ({"reason": "signal", "code": None, "signal": 9}, "dead (SIGKILL)"),
+        ({"reason": "signal", "code": None, "signal": 40}, "dead (signal 40)"),
+        ({"reason": "oom", "code": None, "signal": 9}, "dead (out of memory)"),
+        ({"reason": "exit", "code": 3, "signal": None}, "dead (exit 3)"),
+        ({"reason": "exit", "code": 0, "signal": None}, "dead (exit 0)"),
+        ({"reason": "not_started", "code": None, "signal": None}, "dead (not started)"),
+        ({"reason": "unknown", "code": None, "signal": None}, "dead"),
+        (None, "dead"),
+    ],
+)
+def test_why_it_is_dead(ended: dict[str, Any] | None, shown: str) -> None:
+    dead = {**RUNTIME, "status": "dead", "exit": ended}
+    assert render.tabs([dead], render.RUNTIME_COLUMNS).splitlines()[1].split("\t")[-2] == shown
+
+
+def test_what_ended_the_one_before_says_nothing_of_the_one_that_lives() -> None:
+    again = {**RUNTIME, "exit": {"reason": "exit", "code": 3, "signal": None}}
+    assert render.tabs([again], render.RUNTIME_COLUMNS).splitlines()[1].split("\t")[-2] == "alive"
+
+
+@pytest.mark.parametrize(
+    ("owner", "shown"),
+    [
+        (
+            {"kind": "jupyter_server", "url": "http://h/", "path": "w/a.ipynb", "pid": 1},
+            "w/a.ipynb",
+        ),
+        ({"kind": "jupyter_server", "url": "http://h/", "path": None, "pid": 1}, "http://h/"),
+        ({"kind": "process", "name": "code", "pid": 7, "path": None, "url": None}, "code (7)"),
+        ({"kind": "process", "name": None, "pid": None, "path": None, "url": None}, "? (?)"),
+        ({"kind": "process", "path": "/home/ann/a.ipynb"}, "~/a.ipynb"),
+        (None, "-"),
+    ],
+)
+def test_an_owner_is_a_notebook_a_server_or_a_process(
+    monkeypatch: pytest.MonkeyPatch, owner: dict[str, Any] | None, shown: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert render.owner({**RUNTIME, "owner": owner}) == shown
+
+
+@given(st.text(), st.integers(1, 30))
+def test_what_is_cut_fits(text: str, width: int) -> None:
+    cut = render.cut(text, width)
+    assert render.display_width(cut) <= width
+    assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))
+    if len(text) <= width and render.display_width(text) <= width:
+        assert cut == text
+
+
+def test_the_last_column_takes_what_the_others_leave() -> None:
+    columns = (("A", lambda d: d["a"]), ("B", lambda d: d["b"]))
+    documents = [{"a": "xxx", "b": "y" * 100}, {"a": "x", "b": "z"}]
+    assert render.cut_table(documents, columns, 20).splitlines() == [
+        "A    B",
+        "xxx  " + "y" * 14 + "…",
+        "x    z",
+    ]
 
 
 def test_a_name_cannot_break_a_line() -> None:

@@ -21,7 +21,8 @@ def schema(db: apsw.Connection) -> dict[str, str]:
     """Return the statements that made the database, without comments and spaces."""
     found = db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
     return {
-        str(name): re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", str(sql))) for name, sql in found
+        str(name): re.sub(r"\s*([(),])\s*|\s+", r"\1 ", re.sub(r"--[^\n]*", "", str(sql)))
+        for name, sql in found
     }
 
 

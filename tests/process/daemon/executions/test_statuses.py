@@ -63,7 +63,7 @@ def test_interrupted(repl: Repl) -> None:
     running = repl.submit(FOREVER)
     wait_for_output(repl.daemon, running, "begun")
     told = repl.daemon.call("execution.interrupt", execution=running)
-    assert told == {"how": "signal", "execution": running}
+    assert told == {"how": "signal", "execution": running, "ended": True}
     ended = repl.final(running)
     assert ended["status"] == "interrupted"
     assert ended["outputs"][-1]["ename"] == "KeyboardInterrupt"
@@ -210,7 +210,8 @@ def test_cells_of_any_application(repl: Repl) -> None:
 
 
 def test_who_requested_it(repl: Repl) -> None:
-    assert repl.eval("1")["requested_by"] == {"client": "tests", "pid": os.getpid()}
+    me = {"client": "tests", "pid": os.getpid(), "session": None}
+    assert repl.eval("1")["requested_by"] == me
 
 
 def test_filters_of_the_list(repl: Repl) -> None:

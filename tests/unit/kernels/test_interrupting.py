@@ -10,7 +10,7 @@ import pytest
 from runtimed.api.errors import CannotInterrupt, KeeperUnavailable
 from runtimed.config import Config
 from runtimed.hub import Hub
-from runtimed.kernels import ending
+from runtimed.kernels import interrupting
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.link import Refused
 from runtimed.model.execution import Progress, Stimulus, advance
@@ -61,7 +61,8 @@ class Scene:
         recorder = Recorder(self.store, Hub(self.store, config))
         blobs = Blobs(str(folder / "blobs"), config.blob_limit_bytes)
         self.actor = Actor(
-            Story().state.row, Parts(recorder, blobs, config, state, self._link, self._keeper)
+            Story().state.row,
+            Parts(recorder, blobs, config, state, self._link, self._keeper, lambda row: None),
         )
         begun = Progress(status="running", sent=True, executing=True)
         self.row = ExecutionRow(
@@ -72,6 +73,7 @@ class Scene:
         batch.new.append(self.row)
         recorder.commit(batch)
         self.actor.state.executions[self.row.id] = self.row
+        self.actor.state.is_connected = True
 
     def _link(self) -> Any:
         return self.keepers[0]
@@ -84,7 +86,7 @@ class Scene:
         return self.keepers[0]
 
     async def interrupt(self) -> str:
-        return await ending.interrupt(self.actor, self.row)
+        return await interrupting.interrupt(self.actor, self.row)
 
     def is_noted(self) -> bool:
         """Whether a failure without a name would be taken for the interrupt's."""

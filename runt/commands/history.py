@@ -1,0 +1,131 @@
+"""``runt history``: what was run, newest first."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from runt import jsonout, render, session
+from runt.failures import ConflictFailure
+from runt.ids import short
+from runt.options import json_option, quiet_option
+
+if TYPE_CHECKING:
+    from typing import Any
+
+#: The most that one call returns.
+_PAGE = 1000
+
+
+def _time(execution: dict[str, Any]) -> str:
+    """Return when it was submitted: as it is for programs, by the clock on the wall for people."""
+    at: str = execution["queued_at"]
+    if not sys.stdout.isatty():
+        return at
+    from datetime import datetime
+
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _who(execution: dict[str, Any]) -> str:
+    client = execution["requested_by"]["client"]
+    return "you" if client == session.CLIENT else str(client)
+
+
+def _first_line(execution: dict[str, Any]) -> str:
+    code: str = execution["code"]
+    lines = [line for line in code.splitlines() if line.strip()]
+    if not lines:
+        return "-"
+    return lines[0].strip() + (" …" if len(lines) > 1 else "")
+
+
+COLUMNS: tuple[render.Column, ...] = (
+    ("ID", lambda e: short(e["id"])),
+    ("Time", _time),
+    ("Runtime", lambda e: e["runtime"]["name"]),
+    ("Status", lambda e: e["status"]),
+    ("Who", _who),
+    ("Code", _first_line),
+)
+
+
+@click.command("history")
+@click.option(
+    "--runtime", "-r", metavar="RUNTIME", help="Only of this runtime, or of this notebook's path."
+)
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="So many at most.",
+)
+@quiet_option
+@json_option
+def command(runtime: str | None, number: int, quiet: bool, as_json: bool) -> None:
+    """List what was run, newest first, whoever ran it: `you` through runt, `foreign` elsewhere.
+
+    Of a notebook: what was run in any kernel that it has had.
+    """
+    references: list[str | None] = [None]
+    if runtime is not None:
+        references = [*_meant(runtime)]
+    found = [execution for one in references for execution in _executions(one, number)]
+    found.sort(key=lambda execution: str(execution["id"]), reverse=True)
+    del found[number:]
+    if as_json:
+        jsonout.print_document("executions", found)
+    elif quiet:
+        click.echo("".join(f"{short(execution['id'])}\n" for execution in found), nl=False)
+    else:
+        text = render.listing(found, COLUMNS, cut_last=True)
+        click.echo(text.encode("utf-8", "replace"), nl=False)
+
+
+def _executions(runtime: str | None, number: int) -> list[dict[str, Any]]:
+    """Return the newest executions, of one runtime or of all, newest first."""
+    params: dict[str, object] = {} if runtime is None else {"runtime": runtime}
+    found: list[dict[str, Any]] = []
+    while (wanted := number - len(found)) > 0:
+        if found:
+            params["before"] = found[-1]["id"]
+        asked = min(wanted, _PAGE)
+        page = session.call("execution.list", {**params, "limit": asked})
+        found += page
+        if len(page) < asked:
+            break
+    return found
+
+
+def _meant(reference: str) -> list[str]:
+    """Return the runtimes that are meant: all of a notebook, else what the daemon calls so."""
+    if not reference.endswith(".ipynb"):
+        return [reference]
+    runtimes = session.call("runtime.list", {"all": True})
+    return of_notebook(runtimes, reference, os.path.realpath(reference)) or [reference]
+
+
+def of_notebook(runtimes: list[dict[str, Any]], reference: str, real: str) -> list[str]:
+    """Return the ids of the runtimes of a notebook: by its path, its end, or its name alone.
+
+    A Jupyter server's paths begin at its own root. Raises `ConflictFailure` where notebooks in
+    several places have that name.
+    """
+    owned = [(r["id"], (r.get("owner") or {}).get("path") or "") for r in runtimes]
+    for matches in (
+        lambda path: path in (reference, real),
+        lambda path: real.endswith("/" + path.lstrip("/")),
+        lambda path: os.path.basename(path) == reference,
+    ):
+        found = [(id, path) for id, path in owned if path and matches(path)]
+        if len(paths := sorted({path for _, path in found})) > 1:
+            raise ConflictFailure(f"{reference} may be any of: {', '.join(paths)}")
+        if found:
+            return [id for id, _ in found]
+    return []

@@ -1,0 +1,510 @@
+"""Verbs on kernels that others started, and on what is recorded, against a scripted service."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pexpect
+import pytest
+
+from runt.commands.history import of_notebook
+from runt.commands.vars import candidates
+from runt.failures import ConflictFailure, UsageFailure
+from runt.when import moment
+from tests.harness.fake_daemon import Refuse
+from tests.unit.runt.conftest import RUNT
+from tests.unit.runt.test_runt_contract import ANSWERS, EXECUTION, RUNTIME
+
+if TYPE_CHECKING:
+    from tests.unit.runt.conftest import Run, Serve
+
+SERVER = {"kind": "jupyter_server", "url": "http://h/", "path": "w/a.ipynb", "pid": 7, "name": "j"}
+ADOPTED = {**RUNTIME, "record": "all", "owner": SERVER}
+
+
+def refuse(name: str, exit_code: int, message: str = "refused") -> Any:
+    def answer(connection: Any, params: Any) -> Any:
+        raise Refuse(name, exit_code, message)
+
+    return answer
+
+
+def other(number: int, **fields: Any) -> dict[str, Any]:
+    """A runtime of another id."""
+    return {**ADOPTED, "id": f"01J8ZQ4X8Y6D7N5K3M2P1R0S{number:02d}", **fields}
+
+
+# -- ps
+
+
+def listed(serve: Serve, *runtimes: dict[str, Any], said: list[str] | None = None) -> Any:
+    def announce(connection: Any, params: Any) -> list[str]:
+        sentences = [] if said is None else list(said)
+        if said is not None:
+            said.clear()
+        return sentences
+
+    return serve(runtime__list=lambda c, p: list(runtimes), daemon__announce=announce)
+
+
+def test_recording_is_announced_once_and_to_people(serve: Serve, run: Run) -> None:
+    listed(serve, ADOPTED, said=["it is recorded"])
+    for form in ("--json", "-q"):
+        assert run("ps", form).stderr == ""
+    assert run("ps").stderr == "runt: it is recorded\n"
+    assert run("ps").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "runtime", [{**ADOPTED, "record": "off"}, {**ADOPTED, "origin": "launched", "owner": None}]
+)
+def test_nothing_is_announced_where_nothing_is_recorded(
+    serve: Serve, run: Run, runtime: dict[str, Any]
+) -> None:
+    daemon = listed(serve, runtime, said=["it is recorded"])
+    assert run("ps").stderr == ""
+    assert daemon.params("daemon.announce") == []
+
+
+def test_a_service_that_cannot_announce_lists_all_the_same(serve: Serve, run: Run) -> None:
+    serve(runtime__list=lambda c, p: [ADOPTED], daemon__announce=refuse("MethodNotFound", 2))
+    done = run("ps")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].endswith("\talive\tw/a.ipynb")
+
+
+def test_what_is_kept_is_the_last_of_the_wide_columns(serve: Serve, run: Run) -> None:
+    daemon = listed(serve, ADOPTED, other(1, record="metadata"))
+    lines = [line.split("\t") for line in run("ps", "--wide").stdout.splitlines()]
+    assert [line[-1] for line in lines] == ["Record", "all", "metadata"]
+    assert "Record" not in run("ps").stdout
+    daemon.answers["runtime.list"] = lambda c, p: [ADOPTED]
+    assert "Record" not in run("ps", "--wide").stdout
+
+
+def test_only_those_of_an_origin(serve: Serve, run: Run) -> None:
+    daemon = listed(serve)
+    assert run("ps", "--origin", "adopted").returncode == 0
+    assert daemon.params("runtime.list") == [{"all": False, "origin": "adopted"}]
+    assert run("ps", "--origin", "mine").returncode == 2
+
+
+# -- ends and interrupts
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
+def test_force_is_said_only_where_it_is_meant(serve: Serve, run: Run, verb: str) -> None:
+    daemon = serve(**{n.replace(".", "__"): lambda c, p, r=r: r for n, r in ANSWERS.items()})
+    run(verb, "a")
+    run(verb, "a", "--force")
+    without, forced = daemon.params(f"runtime.{verb}")
+    assert "force" not in without
+    assert forced == without | {"force": True}
+
+
+def test_what_is_not_ours_is_refused(serve: Serve, run: Run) -> None:
+    serve(runtime__stop=refuse("NotOurs", 4, "it is of notebook w/a.ipynb"))
+    done = run("stop", "a")
+    assert (done.returncode, done.stderr) == (4, "runt: it is of notebook w/a.ipynb\n")
+
+
+def interrupting(serve: Serve, **result: Any) -> Any:
+    answer = {"how": "signal", "execution": EXECUTION["id"], "ended": True, **result}
+    return serve(
+        runtime__interrupt=lambda c, p: answer,
+        execution__get=lambda c, p: EXECUTION,
+    )
+
+
+@pytest.mark.parametrize("how", ["signal", "message"])
+def test_an_interrupt_says_what_was_observed(serve: Serve, run: Run, how: str) -> None:
+    daemon = interrupting(serve, how=how)
+    done = run("interrupt", "lab")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"interrupted 2p1r0s9t ({how})\n", "")
+    assert daemon.params("runtime.interrupt") == [{"runtime": "lab"}]
+
+
+def test_what_goes_on_is_exit_4(serve: Serve, run: Run) -> None:
+    interrupting(serve, ended=False)
+    for form in ([], ["-q"]):
+        done = run("interrupt", "lab", *form)
+        assert (done.returncode, done.stdout) == (4, "")
+        assert done.stderr == (
+            "runt: 2p1r0s9t still runs (signal); "
+            "`runt stop 2p1r0s9t` or `runt kill 2p1r0s9t` ends it\n"
+        )
+    done = run("interrupt", "lab", "--json")
+    assert done.returncode == 4
+    assert json.loads(done.stdout)["interrupted"][0]["ended"] is False
+
+
+def test_who_does_not_look_is_not_told_that_it_goes_on(serve: Serve, run: Run) -> None:
+    daemon = interrupting(serve, ended=False)
+    done = run("interrupt", "lab", "--wait", "0", "--force")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "sent to 2p1r0s9t (signal)\n", "")
+    assert daemon.params("runtime.interrupt") == [{"runtime": "lab", "wait_s": 0.0, "force": True}]
+
+
+def test_an_execution_is_interrupted_with_the_same_options(serve: Serve, run: Run) -> None:
+    daemon = interrupting(serve)
+    daemon.answers["runtime.interrupt"] = refuse("RuntimeNotFound", 3)
+    daemon.answers["execution.interrupt"] = lambda c, p: {
+        "how": "cancelled",
+        "execution": EXECUTION["id"],
+        "ended": True,
+    }
+    assert run("interrupt", "2p1r0s9t", "--wait", "2").stdout == "cancelled 2p1r0s9t\n"
+    assert daemon.params("execution.interrupt") == [{"execution": "2p1r0s9t", "wait_s": 2.0}]
+
+
+def test_one_that_goes_on_does_not_keep_the_others(serve: Serve, run: Run) -> None:
+    daemon = interrupting(serve)
+    daemon.answers["runtime.interrupt"] = lambda c, p: {
+        "how": "signal",
+        "execution": EXECUTION["id"],
+        "ended": p["runtime"] != "a",
+    }
+    done = run("interrupt", "a", "b")
+    assert (done.returncode, done.stdout) == (4, "interrupted 2p1r0s9t (signal)\n")
+
+
+# -- vars
+
+HERE = "/p"
+
+
+def project_runtime(number: int, **fields: Any) -> dict[str, Any]:
+    about = {"origin": "launched", "owner": None, "project": HERE, "idle_stop_s": 9.0}
+    return other(number, **{**about, **fields})
+
+
+def test_the_runtime_of_the_project_is_meant() -> None:
+    ours = project_runtime(1)
+    others = [
+        project_runtime(2, project="/q"),
+        project_runtime(3, status="dead"),
+        project_runtime(4, idle_stop_s=None),
+        ADOPTED,
+    ]
+    assert candidates([*others, ours], HERE, {}) == [ours]
+    assert candidates(others, HERE, {}) == []
+
+
+def test_of_several_it_is_that_of_the_active_environment() -> None:
+    one, two = project_runtime(1, environment="/v"), project_runtime(2, environment="/p/.venv")
+    deno = project_runtime(3, language="typescript", environment=None)
+    assert candidates([one, two, deno], HERE, {"VIRTUAL_ENV": "/v"}) == [one]
+    assert candidates([one, two, deno], HERE, {}) == [two]
+    assert candidates([one, two, deno], HERE, {"CONDA_PREFIX": "/c"}) == [one, two]
+    assert candidates([one, deno], HERE, {}) == [one]
+    assert candidates([deno], HERE, {}) == [deno]
+
+
+def variables(**more: Any) -> dict[str, Any]:
+    frame = {"name": "df", "type": "pandas.DataFrame", "shape": [3, 4], "length": 3}
+    plain = {"name": "x", "type": "str", "shape": None, "length": 5, "size_bytes": 54}
+    return {
+        "runtime": RUNTIME["id"],
+        "via": "subshell",
+        "variables": [
+            {**frame, "size_bytes": None, "repr": None},
+            {**plain, "repr": "'a\tb\x1b'"},
+        ],
+        "total": 2,
+        **more,
+    }
+
+
+def test_variables(serve: Serve, run: Run) -> None:
+    daemon = serve(runtime__variables=lambda c, p: variables())
+    done = run("vars", "lab")
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "Name\tType\tShape\tSize\tValue",
+        "df\tpandas.DataFrame\t3x4\t-\t-",
+        "x\tstr\t5\t54 B\t'a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}'",
+    ]
+    assert run("vars", "lab", "-q").stdout == "df\nx\n"
+    assert json.loads(run("vars", "--json", env={"RUNT_RUNTIME": "r"}).stdout)["variables"] == (
+        variables()
+    )
+    assert daemon.params("runtime.variables") == [{"runtime": n} for n in ("lab", "lab", "r")]
+
+
+def test_that_there_are_more_variables_is_said(serve: Serve, run: Run) -> None:
+    serve(runtime__variables=lambda c, p: variables(total=10_000))
+    assert run("vars", "lab").stderr == "runt: 2 of 10000 are shown\n"
+
+
+def test_looking_at_variables_starts_no_runtime(serve: Serve, run: Run) -> None:
+    daemon = serve(runtime__list=lambda c, p: [ADOPTED])
+    done = run("vars")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("runt: no runtime of this project is alive")
+    assert {name for name, _ in daemon.calls} == {"daemon.hello", "runtime.list"}
+
+
+def test_the_project_may_have_several_runtimes(serve: Serve, run: Run) -> None:
+    def here(number: int) -> dict[str, Any]:
+        return project_runtime(number, project=run.directory, name=f"n{number}")
+
+    daemon = serve(runtime__list=lambda c, p: [here(1), here(2)])
+    done = run("vars")
+    assert done.returncode == 4
+    assert done.stderr == (
+        "runt: this project has several runtimes: 2p1r0s01 (n1), 2p1r0s02 (n2); name one\n"
+    )
+    daemon.answers["runtime.list"] = lambda c, p: [here(1)]
+    daemon.answers["runtime.variables"] = lambda c, p: variables()
+    assert run("vars").returncode == 0
+    assert daemon.params("runtime.variables") == [{"runtime": here(1)["id"]}]
+
+
+# -- prune
+
+
+PRUNED = [
+    {"runtime": RUNTIME["id"], "name": "lab", "connection_file": "/k.json", "reason": "it exited"},
+    {"runtime": "", "name": "", "connection_file": "/l.json", "reason": "nobody listens"},
+]
+
+
+def test_prune_says_what_and_why(serve: Serve, run: Run) -> None:
+    daemon = serve(runtime__prune=lambda c, p: PRUNED)
+    done = run("prune")
+    assert done.stdout.splitlines() == [
+        "ID\tName\tConnection File\tWhy",
+        "2p1r0s9t\tlab\t/k.json\tit exited",
+        "-\t-\t/l.json\tnobody listens",
+    ]
+    assert done.stderr == "runt: 2 removed\n"
+    assert run("prune", "--dry-run").stderr == "runt: 2 would be removed\n"
+    assert daemon.params("runtime.prune") == [{}, {"dry_run": True}]
+
+
+def test_nothing_to_prune(serve: Serve, run: Run) -> None:
+    serve(runtime__prune=lambda c, p: [])
+    done = run("prune")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "",
+        "runt: nothing was to be removed\n",
+    )
+
+
+# -- history
+
+
+def execution(number: int, **fields: Any) -> dict[str, Any]:
+    return {**EXECUTION, "id": f"01J8ZQ4X8Y6D7N5K3M2P1R{number:04d}", **fields}
+
+
+def store_of(executions: dict[str | None, list[dict[str, Any]]]) -> Any:
+    """Answer execution.list as the daemon does: newest first, before an id, so many."""
+
+    def answer(connection: Any, params: dict[str, Any]) -> list[dict[str, Any]]:
+        before = params.get("before", "~")
+        found = [e for e in executions[params.get("runtime")] if e["id"] < before]
+        return sorted(found, key=lambda e: str(e["id"]), reverse=True)[: params["limit"]]
+
+    return answer
+
+
+def test_history_is_newest_first_with_who_and_what(serve: Serve, run: Run) -> None:
+    found = [
+        execution(1, code="\n  x = 1  \n"),
+        execution(2, code="def f():\n\treturn 1\n", requested_by={"client": "foreign"}),
+        execution(3, code="", status="error", requested_by={"client": "mcp"}),
+    ]
+    daemon = serve(execution__list=store_of({None: found}))
+    at = "2026-01-01T00:00:00.000Z"
+    assert [line.split("\t") for line in run("history").stdout.splitlines()] == [
+        ["ID", "Time", "Runtime", "Status", "Who", "Code"],
+        ["2p1r0003", at, "lab", "error", "mcp", "-"],
+        ["2p1r0002", at, "lab", "cancelled", "foreign", "def f(): …"],
+        ["2p1r0001", at, "lab", "cancelled", "you", "x = 1"],
+    ]
+    assert run("history", "-n", "1", "-q").stdout == "2p1r0003\n"
+    assert [p["limit"] for p in daemon.params("execution.list")] == [50, 1]
+
+
+def test_history_pages(serve: Serve, run: Run) -> None:
+    found = [execution(number) for number in range(2100)]
+    daemon = serve(execution__list=store_of({None: found}))
+    ids = run("history", "-n", "2050", "-q").stdout.split()
+    assert ids == [f"2p1r{number:04d}" for number in reversed(range(50, 2100))]
+    assert [p["limit"] for p in daemon.params("execution.list")] == [1000, 1000, 50]
+    assert len(run("history", "-n", "9000", "-q").stdout.split()) == 2100
+
+
+def test_the_history_of_a_notebook_is_that_of_all_its_kernels(serve: Serve, run: Run) -> None:
+    one, two = other(1, status="dead"), other(2)
+    theirs = {
+        one["id"]: [execution(1), execution(4)],
+        two["id"]: [execution(2), execution(3)],
+    }
+    daemon = serve(
+        runtime__list=lambda c, p: [one, two, other(3, owner=None)],
+        execution__list=store_of(theirs),
+    )
+    done = run("history", "-r", "w/a.ipynb", "-n", "3", "-q")
+    assert done.stdout.split() == ["2p1r0004", "2p1r0003", "2p1r0002"]
+    assert daemon.params("runtime.list") == [{"all": True}]
+
+
+def test_the_history_of_a_runtime_is_asked_by_what_it_is_called(serve: Serve, run: Run) -> None:
+    daemon = serve(
+        runtime__list=lambda c, p: [], execution__list=store_of({"lab": [], "b.ipynb": []})
+    )
+    assert run("history", "--runtime", "lab").returncode == 0
+    assert run("history", "--runtime", "b.ipynb").returncode == 0
+    assert [p["runtime"] for p in daemon.params("execution.list")] == ["lab", "b.ipynb"]
+
+
+def test_a_notebook_is_known_by_its_path_its_end_or_its_name() -> None:
+    nested, top = {"path": "w/a.ipynb"}, {"path": "a.ipynb"}
+    runtimes = [other(1, owner=nested), other(2, owner=top), other(3, owner=None)]
+    ids = [str(runtime["id"]) for runtime in runtimes]
+    assert of_notebook(runtimes, "w/a.ipynb", "/elsewhere/w/a.ipynb") == [ids[0]]
+    assert of_notebook(runtimes, "a.ipynb", "/elsewhere/a.ipynb") == [ids[1]]
+    assert of_notebook(runtimes[:1], "../w/a.ipynb", "/root/w/a.ipynb") == [ids[0]]
+    assert of_notebook(runtimes[:1], "a.ipynb", "/elsewhere/a.ipynb") == [ids[0]]
+    assert of_notebook(runtimes, "b.ipynb", "/b.ipynb") == []
+    with pytest.raises(ConflictFailure, match=r"a\.ipynb, w/a\.ipynb"):
+        of_notebook(runtimes, "./w/a.ipynb", "/root/w/a.ipynb")
+
+
+# -- record and forget
+
+
+def test_recording_of_runtimes(serve: Serve, run: Run) -> None:
+    daemon = serve(runtime__record=lambda c, p: [ADOPTED])
+    assert run("record", "off", "a", "b").stdout == "recording of 2p1r0s9t: off\n" * 2
+    assert run("record", "metadata", "a", "-q").stdout == "2p1r0s9t\n"
+    assert daemon.params("runtime.record") == [
+        {"runtime": "a", "record": "off"},
+        {"runtime": "b", "record": "off"},
+        {"runtime": "a", "record": "metadata"},
+    ]
+
+
+def test_recording_below_a_directory(serve: Serve, run: Run) -> None:
+    daemon = serve(runtime__record=lambda c, p: [ADOPTED])
+    os.symlink(run.directory, os.path.join(run.directory, "link"))
+    done = run("record", "all", "--dir", "link", env={"HOME": "/nowhere"})
+    assert done.stdout == f"recording below {run.directory}: all\nrecording of 2p1r0s9t: all\n"
+    assert run("record", "off").stdout.splitlines()[0] == "recording everywhere: off"
+    assert daemon.params("runtime.record") == [
+        {"directory": run.directory, "record": "all"},
+        {"directory": "/", "record": "off"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "argv", [["off", "a", "--dir", "/x"], ["sometimes"], ["off", "--dir", __file__], []]
+)
+def test_recording_needs_to_know_of_what(serve: Serve, run: Run, argv: list[str]) -> None:
+    daemon = serve()
+    assert run("record", *argv).returncode == 2
+    assert daemon.calls == []
+
+
+def forgetting(serve: Serve) -> Any:
+    return serve(
+        runtime__get=lambda c, p: ADOPTED,
+        runtime__forget=lambda c, p: {"executions": 3, "blobs": 1},
+    )
+
+
+def test_forgetting_needs_a_yes(serve: Serve, run: Run) -> None:
+    daemon = forgetting(serve)
+    done = run("forget", "lab")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert daemon.calls == []
+    assert run("forget", "lab", "--yes").stdout == "forgot 3 executions of 2p1r0s9t\n"
+    since = "2026-01-31T13:00:00+01:00"
+    forgotten = json.loads(run("forget", "lab", "-y", "--since", since, "--json").stdout)
+    assert forgotten["forgotten"] == [{"runtime": RUNTIME["id"], "executions": 3, "blobs": 1}]
+    assert daemon.params("runtime.forget") == [
+        {"runtime": "lab"},
+        {"runtime": "lab", "since": "2026-01-31T12:00:00.000Z"},
+    ]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_forgetting_asks_on_a_terminal(serve: Serve, run: Run, answer: str, code: int) -> None:
+    daemon = forgetting(serve)
+    child = pexpect.spawn(
+        RUNT[0], [*RUNT[1:], "forget", "lab"], env=run.env, cwd=run.directory, timeout=20
+    )
+    child.expect_exact("Forget what lab (2p1r0s9t) has run? [y/N]: ")
+    assert daemon.params("runtime.forget") == []
+    child.sendline(answer)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code
+    assert len(daemon.params("runtime.forget")) == (code == 0)
+
+
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2h", "2026-01-31T10:00:00.000Z"),
+        ("90m", "2026-01-31T10:30:00.000Z"),
+        ("3d", "2026-01-28T12:00:00.000Z"),
+        ("1w", "2026-01-24T12:00:00.000Z"),
+        ("5s", "2026-01-31T11:59:55.000Z"),
+        ("2026-01-30T00:00:00Z", "2026-01-30T00:00:00.000Z"),
+        ("2026-01-30T01:00:00.5+01:00", "2026-01-30T00:00:00.500Z"),
+    ],
+)
+def test_a_moment(text: str, meant: str) -> None:
+    assert moment(text, NOW) == meant
+
+
+def test_a_moment_without_a_zone_is_by_the_clock_on_the_wall() -> None:
+    local = datetime(2026, 1, 30).astimezone()
+    assert moment("2026-01-30", NOW) == f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2y", "-2h", "yesterday", "9" * 20 + "d", "٢h"])
+def test_what_is_no_moment(text: str) -> None:
+    with pytest.raises(UsageFailure):
+        moment(text, NOW)
+
+
+# -- help and completion
+
+
+def test_help_on_a_topic_a_verb_and_all(run: Run) -> None:
+    assert "runt record off" in run("help", "recording").stdout
+    assert run("help", "prune").stdout == run("prune", "--help").stdout
+    assert run("help").stdout == run("--help").stdout
+    done = run("help", "nosuch")
+    assert (done.returncode, done.stdout) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("runt record ", ["all", "metadata", "off"]),
+        ("runt ps --origin ", ["adopted", "launched"]),
+        ("runt help recordi", ["recording"]),
+        ("runt pru", ["prune"]),
+        ("runt forget --", ["--since", "--yes", "--quiet", "--json", "--help"]),
+    ],
+)
+def test_completion(run: Run, words: str, offered: list[str]) -> None:
+    asked = {
+        "_RUNT_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    assert run(env=asked).stdout.splitlines() == [f"plain,{word}" for word in offered]
