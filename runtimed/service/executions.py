@@ -28,7 +28,7 @@ from runtimed.kernels.clock import now_ms
 from runtimed.kernels.queue import EOF
 from runtimed.model.ids import is_ulid
 from runtimed.service.binding import Caller, serves
-from runtimed.service.references import find_execution, find_runtime
+from runtimed.service.references import find_execution, find_recorded, find_runtime
 from runtimed.service.runtimes import interrupted, living
 from runtimed.service.views import execution_view, whole_execution_view
 from runtimed.service.wishes import wish_of
@@ -134,7 +134,7 @@ async def execution_get(context: Context, call: ExecutionGet) -> Execution:
 
 @serves(ExecutionList)
 async def execution_list(context: Context, call: ExecutionList) -> list[Execution]:
-    runtime_id = None if call.runtime is None else find_runtime(context, call.runtime).id
+    runtime_id = None if call.runtime is None else find_recorded(context, call.runtime).id
     cell = None if call.cell is None else (call.cell.notebook, call.cell.id)
     rows = context.store.read(
         executions.listed,

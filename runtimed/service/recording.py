@@ -17,7 +17,7 @@ from runtimed.kernels.link import Refused
 from runtimed.kernels.recording import nearest
 from runtimed.recorder import Batch
 from runtimed.service.binding import serves
-from runtimed.service.references import find_runtime
+from runtimed.service.references import find_recorded, find_runtime
 from runtimed.service.views import runtime_view
 from runtimed.store import forgetting, runtimes
 from runtimed.store.db import set_meta
@@ -79,7 +79,7 @@ async def _apply(context: Context, row: RuntimeRow, record: str) -> None:
 
 @serves(RuntimeForget)
 async def runtime_forget(context: Context, call: RuntimeForget) -> Forgotten:
-    row = find_runtime(context, call.runtime, exact=True)
+    row = find_recorded(context, call.runtime, exact=True)
     since_ms = 0 if call.since is None else _milliseconds(call.since)
     actor = context.supervisor.actors.get(row.id)
     store = context.store

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from runtimed.api.errors import AmbiguousReference, ExecutionNotFound, RuntimeNotFound
 from runtimed.kernels.naming import names_of
 from runtimed.model.ids import is_ulid, short
-from runtimed.store import executions
+from runtimed.store import executions, runtimes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runtimed.service.context import Context
     from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
@@ -22,7 +24,22 @@ def find_runtime(context: Context, reference: str, *, exact: bool = False) -> Ru
     before dead ones; of dead ones of one name the youngest that has lived is meant, else the
     youngest. Raises `RuntimeNotFound` or `AmbiguousReference`.
     """
-    rows = context.supervisor.rows
+    return _find(context.supervisor.rows, reference, exact=exact)
+
+
+def find_recorded(context: Context, reference: str, *, exact: bool = False) -> RuntimeRow:
+    """Return the runtime meant, of those on the lists, else of those that were taken off them.
+
+    What ran in them is on the record still. Raises `RuntimeNotFound` or `AmbiguousReference`.
+    """
+    try:
+        return find_runtime(context, reference, exact=exact)
+    except RuntimeNotFound:
+        removed = {row.id: row for row in context.store.read(runtimes.removed)}
+        return _find(removed, reference, exact=exact)
+
+
+def _find(rows: Mapping[str, RuntimeRow], reference: str, *, exact: bool) -> RuntimeRow:
     if (row := rows.get(reference.upper())) is not None:
         return row
     found = [row for row in rows.values() if reference in names_of(row)]

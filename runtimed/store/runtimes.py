@@ -161,6 +161,13 @@ def listed(db: apsw.Connection) -> list[RuntimeRow]:
     )
 
 
+def removed(db: apsw.Connection) -> list[RuntimeRow]:
+    """Return the runtimes that have been taken off the lists, oldest first."""
+    return _rows(
+        db.execute(f"SELECT {_LIST} FROM runtime WHERE removed_ms IS NOT NULL ORDER BY id")  # noqa: S608
+    )
+
+
 def note_tcp(db: apsw.Connection, spec_path: str, version: str, now_ms: int) -> None:
     """Remember that this kernelspec, as it is now, needs tcp."""
     db.execute(

@@ -118,6 +118,24 @@ def test_what_is_forgotten_is_nowhere(
     assert daemon.call("runtime.forget", runtime=runtime["id"])["executions"] == 0
 
 
+def test_what_ran_in_one_that_was_removed_is_there_until_it_is_forgotten(
+    state: State, daemon: Daemon, kernel_named: KernelNamed
+) -> None:
+    kernel = kernel_named("python3")
+    runtime = adopted(daemon, kernel.connection_file)
+    kernel.client().execute(f"'{SECRET}'", reply=True)
+    known = execution(daemon, runtime, f"'{SECRET}'", "done")
+    kernel.kill()
+    adopted(daemon, kernel.connection_file, "dead")
+    daemon.call("runtime.remove", runtime=runtime["id"])
+    for reference in (runtime["id"], runtime["short_id"], kernel.connection_file.stem):
+        listed = daemon.call("execution.list", runtime=reference)
+        assert [each["id"] for each in listed] == [known["id"]]
+    assert daemon.call("runtime.forget", runtime=runtime["id"])["executions"] == 1
+    assert daemon.call("execution.list", runtime=runtime["id"]) == []
+    assert files_that_name(state.dir, SECRET) == []
+
+
 def test_it_is_said_once(daemon: Daemon, kernel_named: KernelNamed) -> None:
     assert daemon.call("daemon.announce") == []
     kernel = kernel_named("python3")
