@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import time
 from typing import TYPE_CHECKING
 
 import psutil
 
-from bench import fake_kernels
 from bench.harness import Value, client_of, keeper_pid, memory_mb, new_daemon
 from runtimed.api.runtimes import RuntimeList
 from runtimed.kernels.launch import tcp_address, write_connection_file
+from tests.harness import fake_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from runtimed.client.blocking import Client
+    from tests.harness.fake_kernels import FakeKernels
 
 KERNELS = 50
 IDLE_S = 30.0
@@ -33,13 +33,13 @@ def measure() -> Iterator[Value]:
         zygote = state.root / "z"
         directory = state.root / "jr"
         directory.mkdir(mode=0o700, exist_ok=True)
-        with fake_kernels.serving(state.home / ".local/share/jupyter", zygote):
-            found_s = [_appears_s(client, directory, zygote, number) for number in range(5)]
+        with fake_kernels.serving(state.home / ".local/share/jupyter", zygote) as fakes:
+            found_s = [_appears_s(client, directory, fakes, number) for number in range(5)]
             pids = {"daemon": daemon.pid, "keeper": keeper_pid(client)}
             time.sleep(SETTLE_S)
             before_mb = {name: memory_mb(pid, "VmRSS") for name, pid in pids.items()}
             for number in range(5, 5 + KERNELS):
-                _appears_s(client, directory, zygote, number)
+                _appears_s(client, directory, fakes, number)
             time.sleep(SETTLE_S)
             cpu = {name: _cpu_s(pid) for name, pid in pids.items()}
             time.sleep(IDLE_S)
@@ -63,17 +63,12 @@ def measure() -> Iterator[Value]:
     )
 
 
-def _appears_s(client: Client, directory: Path, zygote: Path, number: int) -> float:
+def _appears_s(client: Client, directory: Path, fakes: FakeKernels, number: int) -> float:
     """Start a kernel beside us, write its connection file, and return how long until it is seen."""
-    address = tcp_address("fake")
     file = directory / f"kernel-{number}.json"
-    hidden = str(directory / f".{number}")
-    write_connection_file(hidden, address)
-    with socket.socket(socket.AF_UNIX) as told:
-        told.connect(str(zygote))
-        told.sendall(hidden.encode())
-    while not _listens(address["shell_port"]):
-        time.sleep(_LOOK_S)
+    hidden = directory / f".{number}"
+    write_connection_file(str(hidden), tcp_address(fake_kernels.NAME))
+    fakes.start(hidden)
     begin = time.perf_counter()
     os.rename(hidden, file)
     while not any(
@@ -82,11 +77,6 @@ def _appears_s(client: Client, directory: Path, zygote: Path, number: int) -> fl
     ):
         time.sleep(_LOOK_S)
     return time.perf_counter() - begin
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _cpu_s(pid: int) -> float:

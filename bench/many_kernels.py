@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from bench import fake_kernels
 from bench.harness import Value, client_of, keeper_pid, memory_mb, new_daemon, seconds
 from runtimed.api.executions import ExecutionEval
 from runtimed.api.runtimes import RuntimeStart
+from tests.harness import fake_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

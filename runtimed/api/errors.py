@@ -183,10 +183,11 @@ class AmbiguousReference(Conflict):
 
 
 class RuntimeAlive(Conflict):
-    """Runtime {runtime} is alive; `runt stop {runtime}` ends it first."""
+    """Runtime {runtime} may be alive; `runt {verb} {runtime}` ends it first."""
 
     code = -32022
     runtime: str
+    verb: str
 
 
 class RuntimeDead(Conflict):
@@ -324,10 +325,7 @@ class FinderUnavailable(Unavailable):
 
 
 class KernelDidNotStart(ApiError):
-    """Kernel {kernel} did not start: {detail}
-
-    ``stderr`` holds the last lines that it wrote.
-    """
+    """Kernel {kernel} did not start: {detail}"""
 
     code = -32040
     http_status = 502

@@ -107,12 +107,14 @@ class Endpoints:
     def _socket_file(self, channel: str) -> str:
         """Return the private name if it is (still) the kernel's, else the public one.
 
-        A public file of another inode was bound anew, by another process: what we kept is the
-        dead one's.
+        A public file of another inode was bound anew, by another process. If nobody listens at
+        what we kept, that was the dead one's; else somebody took the name of a living kernel.
         """
         public, private = self._public_file(channel), self._private_file(channel)
         kept, found = _inode(private), _inode(public)
-        return private if kept is not None and found in (None, kept) else public
+        if kept is None or (found not in (None, kept) and _is_abandoned(private)):
+            return public
+        return private
 
     def keep(self) -> None:
         """Hard-link each ipc socket file under a private name.
@@ -128,6 +130,8 @@ class Endpoints:
                 continue
             if _inode(private) == _inode(public):
                 continue
+            if _inode(private) is not None and not _is_abandoned(private):
+                continue  # the public one is somebody else's: `restore` takes the name back
             # Without the private name there is less protection and nothing else amiss.
             with contextlib.suppress(OSError):
                 os.makedirs(os.path.dirname(private), mode=0o700, exist_ok=True)
@@ -136,12 +140,22 @@ class Endpoints:
                 os.link(public, private)
 
     def restore(self) -> list[str]:
-        """Link missing public socket files back; return the channels of those that were."""
+        """Link public socket files back that are missing or taken; return the channels of those.
+
+        A Jupyter server that is told to restart a kernel which is not its own deletes the socket
+        files and starts another at their names: libzmq binds over whatever it finds.
+        """
         restored = []
         if self.transport == "ipc" and self.launched:
             for channel in self.ports:
+                public, private = self._public_file(channel), self._private_file(channel)
+                kept, found = _inode(private), _inode(public)
+                if kept is None or found == kept or (found is not None and _is_abandoned(private)):
+                    continue
                 with contextlib.suppress(OSError):
-                    os.link(self._private_file(channel), self._public_file(channel))
+                    spare = f"{private}.back"
+                    os.link(private, spare)
+                    os.replace(spare, public)
                     restored.append(channel)
         return restored
 

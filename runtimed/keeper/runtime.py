@@ -38,6 +38,7 @@ class Runtime:
         self.environment: dict[str, str] | None = None
         self.sockets: SocketSet | None = None
         self._has_had_heartbeat = False
+        self._is_kept = False
         self._kills_before: dict[str, int] = {}
         self._surroundings = surroundings
         self.dispatcher = Dispatcher(self)
@@ -289,6 +290,7 @@ class Runtime:
 
     def _connect(self, channels: Sequence[str], persistent: bool, note: dict[str, Any]) -> None:
         self._has_had_heartbeat = self._has_had_heartbeat and note["same_process"]
+        self._is_kept = False
         try:
             endpoints = self.endpoints()
         except UnusableConnectionFile as error:
@@ -342,6 +344,10 @@ class Runtime:
 
     def _received(self, channel: str, frames: Frames) -> None:
         passing(Step.MESSAGE_RECEIVED)
+        if channel == "shell" and not self._is_kept and self.sockets is not None:
+            # Its heartbeat, often bound after we were connected, is there when it first answers.
+            self._is_kept = True
+            self.sockets.endpoints.keep()
         meta: dict[str, Any] = {"c": channel, "i": self.facts.incarnation}
         written: tuple[Sequence[bytes | memoryview], bool] | None = (frames, False)
         if channel == "iopub":

@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 SETTLE_S = 2.0
 #: After so many answers of which iopub told nothing, no more are asked for.
 UNHEARD_ANSWERS = 50
+#: How long after an interrupt by its owner a kernel may be on its way to be restarted.
+PATIENCE_S = 1.0
 #: How soon a lost connection is made anew: a process that is ending closes it first.
 RECONNECT_S = 1.0
 #: How soon a commit, or a dispatch that the keeper could not make, is tried again.
@@ -176,6 +178,8 @@ class Actor:
                         self.parts.lost(self.row)
                 case Finished(row):
                     self.queue.finished(row)
+                    if row.origin is not None and row.status == "interrupted":
+                        self._be_patient()
                 case Unsettled(row):
                     asyncio.get_running_loop().call_later(SETTLE_S, self._settle, row)
                 case Outspoken(row):
@@ -232,6 +236,11 @@ class Actor:
             log.warning("%s lost its connection and lives: connecting again", self.row.id)
             with contextlib.suppress(KeeperUnavailable):
                 self.messenger.open()
+
+    def _be_patient(self) -> None:
+        """Send nothing for a while: a Jupyter server interrupts a kernel before it restarts it."""
+        self.state.patient_until_s = steady_s() + PATIENCE_S
+        asyncio.get_running_loop().call_later(PATIENCE_S, self.ring)
 
     def _settle(self, row: ExecutionRow) -> None:
         if row.id in self.state.executions and self.state.is_connected:

@@ -24,7 +24,7 @@ from runtimed.kernels.link import Refused
 from runtimed.kernels.ownership import Ownership
 from runtimed.kernels.recording import record_of
 from runtimed.kernels.specs import FindingFailed
-from runtimed.kernels.watching import probe
+from runtimed.kernels.watching import UNCONFIRMED, probe
 from runtimed.recorder import Batch
 from runtimed.store.runtimes import RuntimeRow
 
@@ -48,7 +48,6 @@ CONTROL_SILENCE_S = 2.0
 _REVISITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0, 5.0, 10.0)
 #: How many connection files are knocked at at once.
 _KNOCKS = 16
-UNCONFIRMED = "unconfirmed: it has not answered yet, so what it says may not reach us"
 
 
 class Adopter:
@@ -64,6 +63,9 @@ class Adopter:
         self._taken: set[Hashable] = set()
         self._knocks = asyncio.Semaphore(_KNOCKS)
         self._tasks: asyncio.TaskGroup | None = None
+        self._has_scanned = False
+        self.has_looked = asyncio.Event()
+        """Set once all that was there at first is adopted, or is not to be."""
         supervisor.on_lost = self._lost
 
     async def run(self) -> None:
@@ -74,6 +76,8 @@ class Adopter:
             async with contextlib.aclosing(changes):
                 async for _ in changes:
                     await self._look()
+                    self._has_scanned = True
+                    self._check_looked()
 
     async def _look(self) -> None:
         """Take every connection file that is not known to be alive."""
@@ -113,15 +117,19 @@ class Adopter:
             row = row or self._new_row(file)
             if await self._knock(file):
                 await self._adopt(file, row, is_new=is_new)
-            elif not _is_young(file):
-                if is_new:
-                    self._enter_dead(row)
-            elif await self._is_born(file, row):
+            elif _is_young(file) and await self._is_born(file, row):
                 await self._adopt(file, row, is_new=is_new)
+            elif is_new:
+                await self._keep_or_drop(file, row)
         except (KeeperUnavailable, StoreUnavailable, ShuttingDown, Refused) as error:
             log.warning("%s is not adopted now: %s", file.path, error)
         finally:
             self._taken.discard(file.address)
+            self._check_looked()
+
+    def _check_looked(self) -> None:
+        if self._has_scanned and not self._taken:
+            self.has_looked.set()
 
     async def _knock(self, file: ConnectionFile) -> bool:
         async with self._knocks:
@@ -160,6 +168,20 @@ class Adopter:
             _end(actor)
         elif row.id not in self._supervisor.rows:
             self._enter_dead(row)
+
+    async def _keep_or_drop(self, file: ConnectionFile, row: RuntimeRow) -> None:
+        """List what nobody ever listened at, unless its file went while we knocked.
+
+        Where a process has the file's name on its command line nobody knows: it may be slow, or
+        listen where we cannot reach it.
+        """
+        is_there = await asyncio.to_thread(os.path.lexists, file.path)
+        if is_there and await asyncio.to_thread(identity.is_named, file):
+            is_there = False
+        if is_there and row.id not in self._supervisor.rows:
+            self._enter_dead(row)
+        elif not is_there and row.id in self._supervisor.rows:
+            self._supervisor.remove(row, with_file=False)
 
     def _enter_dead(self, row: RuntimeRow) -> None:
         """List what left nothing but its connection file, so that it can be removed."""
@@ -214,17 +236,20 @@ class Adopter:
         actor.starts_wanted += 1
         try:
             async with actor.lifecycle:
+                if actor.state.is_connected:
+                    return  # it was found by its file and by its end, and the other was first
                 actor.state.is_starting = True
                 _describe(row, process)
                 if is_new:
                     row.record = record_of(supervisor.parts, row)
                 await self._open(actor)
+                actor.state.is_starting = False
+                self.ownership.is_due.set()
+                await self._confirm(actor)
         finally:
             actor.starts_wanted -= 1
             actor.state.is_starting = False
             actor.ring()
-        self.ownership.is_due.set()
-        await self._confirm(actor)
         await self._take_from_spec(actor)
 
     async def _open(self, actor: Actor) -> None:
@@ -244,14 +269,19 @@ class Adopter:
         row, state = actor.row, actor.state
         try:
             async with asyncio.timeout(CONTROL_SILENCE_S):
-                await actor.until(lambda: row.status in ("alive", "dead"))
+                await actor.until(
+                    lambda: row.status in ("alive", "dead") or actor.ended_pid == row.pid
+                )
         except TimeoutError:
-            row.notices.append(UNCONFIRMED)
+            if UNCONFIRMED not in row.notices:
+                row.notices.append(UNCONFIRMED)
             row.status = "unresponsive"
             actor.save()
             if state.is_connected:
                 actor.messenger.ask_kernel_info()
                 await probe(actor)
+        if row.status != "dead" and row.pid is not None and actor.ended_pid == row.pid:
+            _end(actor)  # it ended while it was being taken for starting
 
     async def _take_from_spec(self, actor: Actor) -> None:
         """Note what its kernelspec says: how to interrupt it; if it is mute, its language."""
@@ -285,7 +315,8 @@ class Adopter:
                     break
                 if await connection_files.listens(file):
                     await self._adopt(file, row, is_new=False)
-                    return
+                    if row.status != "dead":
+                        return
                 self.end_unwatched(row)
                 await asyncio.sleep(delay_s)
             self.end_unwatched(row)

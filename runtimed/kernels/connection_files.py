@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1024 * 1024
 KNOCK_S = 1.0
+GREETING_S = 2.0
 #: Files in Jupyter's runtime directories that are no kernel's.
 _NOT_KERNELS = ("jpserver-", "nbserver-", ".")
 _EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "localhost": "127.0.0.1"}
@@ -260,6 +261,25 @@ async def listens(file: ConnectionFile) -> bool | None:
         if code == 0:
             return not _met_itself(raw)
         return False if code in _NOBODY_THERE else None
+
+
+def greets(file: ConnectionFile) -> bool:
+    """Say whether who listens at the shell's address says what ZeroMQ says first. Blocks.
+
+    It comes at once, from a thread of its own, however busy a kernel is; a stopped one is silent.
+    https://rfc.zeromq.org/spec/23/ (greeting: the signature)
+    """
+    family, address = _target(file)
+    signature = b""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as raw:
+            raw.settimeout(GREETING_S)
+            raw.connect(address)
+            while len(signature) < 10 and (received := raw.recv(10 - len(signature))):
+                signature += received
+    except OSError:
+        return False
+    return len(signature) == 10 and signature[0] == 0xFF and signature[9] == 0x7F
 
 
 def _target(file: ConnectionFile) -> tuple[socket.AddressFamily, str | tuple[str, int]]:

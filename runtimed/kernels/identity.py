@@ -150,7 +150,7 @@ def _naming(file: ConnectionFile, pids: Iterable[int]) -> set[int]:
 def _why_not(pid: int, file: ConnectionFile) -> str | None:
     """Say why a process is not the kernel though it has its port; None if it is.
 
-    A kernel embedded in a program is not named on its command line; no program has two of a
+    A kernel embedded in a program is not named on its command line; hardly a program has two of a
     dead kernel's ports by chance, but another kernel may (VS Code counts up from 9000).
     """
     for channel in _PROOF:
@@ -161,8 +161,12 @@ def _why_not(pid: int, file: ConnectionFile) -> str | None:
         if not word.endswith(".json"):
             continue
         other = connection_files.read(os.path.join(directory, word.rpartition("=")[2]))
-        if other is not None and other.address != file.address:
+        if other is not None:
+            if other.address == file.address:
+                return None
             return f"its ports belong to process {pid} now, the kernel of {other.path}"
+    if host.process_state(pid) != "T" and not connection_files.greets(file):
+        return f"its ports belong to process {pid} now, which does not speak ZeroMQ"
     return None
 
 

@@ -175,6 +175,8 @@ class Intake:
                     self._start(row, Stimulus.STARTED, None, at_ms, batch)
                 elif message.parent_session != self._session and message.parent_type == EXECUTION:
                     self._state.foreign.add(message.parent_id)
+            case "shutdown_reply":
+                self._state.is_leaving = True  # what would be sent now, would be lost
             case "execute_input" if row is not None:
                 count = message.content.get("execution_count")
                 self._start(row, Stimulus.EXECUTING, count, at_ms, batch)
@@ -290,7 +292,7 @@ class Intake:
         """Settle what a process leaves behind; unless it starts anew, so ends the runtime."""
         state, row = self._state, self._state.row
         state.is_connected = state.has_answered = state.is_heard = state.is_shell_known = False
-        state.unheard = 0
+        state.is_leaving, state.unheard = False, 0
         state.foreign.clear()
         state.posted = None
         row.exit = exit_ = {**exit_, "stderr": [] if state.is_stopping else self._last_words()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runtimed.api.errors import ApiError, KeeperUnavailable, NotWaitingForInput, StoreUnavailable
 from runtimed.host import Step, passing
 from runtimed.kernels import pyargs
-from runtimed.kernels.clock import now_ms
+from runtimed.kernels.clock import now_ms, steady_s
 from runtimed.kernels.documents import execution_document
 from runtimed.kernels.link import Refused
 from runtimed.kernels.messages import execute_content
@@ -57,6 +57,8 @@ class Queue:
             not (state.is_connected and state.has_answered)
             or self._actor.row.status not in ("alive", "unresponsive")
             or state.is_restarting
+            or state.is_leaving
+            or steady_s() < state.patient_until_s
             or state.foreign
             or state.in_flight is not None
             or self._actor.parts.link() is None

@@ -23,7 +23,10 @@ class RuntimeState:
     first message on iopub, ``is_shell_known`` by whatever shows that nothing older than what we
     saw can be running: a kernel that we joined may be busy, and only its shell can tell, which
     ``is_shell_asked``. ``unheard`` counts answers of which iopub told nothing.
-    ``connection_told_at`` is the journal's offset of what said so last.
+    ``is_leaving`` says that the kernel was heard to shut down; until ``patient_until_s`` nothing is
+    sent, because its owner may be about to have it do so.
+    ``connection_told_at`` is the journal's offset of what said so last. ``is_stopped`` says that
+    the last probe found the process stopped (SIGSTOP).
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
     runtime, ``is_stopping`` that somebody wants it to end. ``last_begun`` is the execution that
     was seen to begin last, final or not. ``posted`` is the execution that the
@@ -38,10 +41,13 @@ class RuntimeState:
     doubtful: set[str] = field(default_factory=set)
     is_connected: bool = False
     connection_told_at: int = -1
+    is_stopped: bool = False
     has_answered: bool = False
     is_heard: bool = False
     is_shell_known: bool = False
     is_shell_asked: bool = False
+    is_leaving: bool = False
+    patient_until_s: float = 0.0
     unheard: int = 0
     is_starting: bool = False
     is_restarting: bool = False
@@ -70,8 +76,13 @@ class RuntimeState:
 
     @property
     def current(self) -> ExecutionRow | None:
-        """What runs now, ours or the newest of others'."""
-        return self.in_flight or self.newest_foreign
+        """What runs now, ours or the newest of others'.
+
+        Ours may have been sent before theirs was heard of, and wait behind it in the kernel.
+        """
+        ours = self.in_flight
+        waits = ours is not None and ours.status == "queued" and bool(self.foreign)
+        return self.newest_foreign if ours is None or waits else ours
 
     @property
     def newest_foreign(self) -> ExecutionRow | None:

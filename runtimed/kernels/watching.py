@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+#: Said of an adopted kernel of which nothing was heard: the subscription may not be there yet.
+UNCONFIRMED = "unconfirmed: it has not answered yet, so what it says may not reach us"
+
+
 async def watch(supervisor: Supervisor) -> None:
     """Look at every living runtime once an interval, until cancelled."""
     interval_s = supervisor.parts.config.probe_interval_s
@@ -47,6 +51,9 @@ async def look(actor: Actor) -> None:
         if is_silent or actor.row.status == "unresponsive":
             await probe(actor)
         restore_connection_file(actor)
+        if state.is_heard and UNCONFIRMED in actor.row.notices:
+            actor.row.notices.remove(UNCONFIRMED)
+            actor.save()
     except (KeeperUnavailable, StoreUnavailable, Refused) as error:
         log.info("%s: %s", actor.row.id, error)
 
@@ -68,14 +75,15 @@ async def probe(actor: Actor) -> None:
     answer = await actor.messenger.request(Op.PROBE, timeout_ms=timeout_ms)
     if actor.row.status not in ("alive", "unresponsive"):
         return
+    was_stopped, actor.state.is_stopped = actor.state.is_stopped, answer.get("state") == "T"
     heartbeat = answer.get("heartbeat")  # null: it was never heard, and may not be there yet
     if heartbeat:
         actor.state.hear(now_ms())
         _note(actor, "alive")
-    elif answer.get("state") == "T" or (
-        heartbeat is False and actor.state.activity in (None, "idle")
-    ):
+    elif actor.state.is_stopped or (heartbeat is False and actor.state.activity in (None, "idle")):
         _note(actor, "unresponsive")
+    elif was_stopped:
+        _note(actor, "alive")  # it goes on with its work, which is why it does not answer
 
 
 def _note(actor: Actor, status: str) -> None:

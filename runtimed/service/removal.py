@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runtimed.api.errors import RuntimeAlive
 from runtimed.api.runtimes import RuntimePrune, RuntimeRemove
 from runtimed.api.types import Nothing, Pruned
-from runtimed.kernels import connection_files
+from runtimed.kernels import connection_files, identity
 from runtimed.kernels.reasons import describe_exit
 from runtimed.model.ids import short
 from runtimed.service.binding import serves
@@ -25,7 +25,9 @@ async def runtime_remove(context: Context, call: RuntimeRemove) -> Nothing:
     row = find_runtime(context, call.runtime, exact=True)
     file = await _file(row)
     if not await _is_dead(context, row, file):
-        raise RuntimeAlive(runtime=short(row.id))
+        raise RuntimeAlive(
+            runtime=short(row.id), verb="stop" if row.origin == "launched" else "stop --force"
+        )
     context.supervisor.remove(row, with_file=_goes(row, file))
     return Nothing()
 
@@ -64,11 +66,24 @@ def _goes(row: RuntimeRow, file: ConnectionFile | None) -> bool:
 
 
 async def _is_dead(context: Context, row: RuntimeRow, file: ConnectionFile | None) -> bool:
-    """Say whether it is proven that nobody is there: two refusals, where a file says where."""
+    """Say whether it is proven that nobody is there, where a file says where that would be."""
     if row.origin == "launched" or file is None or row.status not in ("dead", "unresponsive"):
         return row.status == "dead"
-    for _ in range(2):
-        if await connection_files.listens(file) is not False:
-            return False
+    if await _is_somebody_there(file):
+        return False
     context.adopter.end_unwatched(row)
     return row.status == "dead"
+
+
+async def _is_somebody_there(file: ConnectionFile) -> bool:
+    """Say whether the kernel may live: it is being started again, listens, or has our file's name.
+
+    Who listens at its address may be a stranger; then it is gone.
+    """
+    if await asyncio.to_thread(identity.is_named, file):
+        return True
+    for _ in range(2):
+        if await connection_files.listens(file) is not False:
+            process = await asyncio.to_thread(identity.find_process, file)
+            return not isinstance(process, identity.Stranger)
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runtimed.api.errors import RuntimeDead
+from runtimed.api.errors import NoServer, RuntimeDead
 from runtimed.api.runtimes import (
     EnvironmentList,
     RuntimeGet,
@@ -31,7 +31,7 @@ from runtimed.service.hands_off import (
     restart_by_server,
     stop_by_server,
 )
-from runtimed.service.references import find_runtime
+from runtimed.service.references import find_recorded, find_runtime
 from runtimed.service.views import runtime_view
 from runtimed.service.wishes import wish_of
 
@@ -62,7 +62,7 @@ async def runtime_list(context: Context, call: RuntimeList) -> list[Runtime]:
 
 @serves(RuntimeGet)
 async def runtime_get(context: Context, call: RuntimeGet) -> Runtime:
-    return runtime_view(context, find_runtime(context, call.runtime))
+    return runtime_view(context, find_recorded(context, call.runtime))
 
 
 @serves(RuntimeStart)
@@ -100,6 +100,8 @@ async def runtime_kill(context: Context, call: RuntimeKill) -> Ended:
 @serves(RuntimeRestart)
 async def runtime_restart(context: Context, call: RuntimeRestart) -> Ended:
     row = find_runtime(context, call.runtime, exact=True)
+    if row.origin == "adopted" and (row.owner or {}).get("kind") != "jupyter_server":
+        raise NoServer(runtime=short(row.id))
     refuse_unless_forced(row, "restart", force=call.force)
     if row.origin == "adopted":
         await restart_by_server(context, row)

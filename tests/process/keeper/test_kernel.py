@@ -9,6 +9,7 @@ import signal
 import stat
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -334,6 +335,33 @@ def test_public_socket_files_that_another_client_deletes_are_restored(
     client.ask("signal", runtime="r1", signum=9, tree=True)
     client.event("r1", "exited")
     assert not list(Path(client.keeper.directory).rglob("r1-*"))
+
+
+def test_public_socket_files_that_another_process_binds_are_taken_back(
+    keeper: Keeper, ipc_kernel: Kernel
+) -> None:
+    """libzmq binds over what it finds: a stranger at the name of a living kernel."""
+    client = keeper.start().connect()
+    ipc_kernel.spawn(client)
+    client.wait_heartbeat("r1")
+    public = [Path(f"{ipc_kernel.prefix}-{port}") for port in range(1, 6)]
+    before = [path.stat().st_ino for path in public]
+    with zmq.Context() as context, ExitStack() as strangers:
+        for path in public:
+            stranger = strangers.enter_context(context.socket(zmq.ROUTER))
+            stranger.linger = 0
+            stranger.bind(f"ipc://{path}")
+        assert all(path.stat().st_ino not in before for path in public)
+        end = keeper.end("r1")
+        keeper.kill()
+        client = keeper.restart()
+        ipc_kernel.reconnect(client, end)
+        ipc_kernel.send(client, "print(1)", "x.1")
+        assert ipc_kernel.reply(client, "x.1")["status"] == "ok"
+        reply = client.ask("probe", runtime="r1", timeout_ms=10000)
+        assert reply["heartbeat"]
+        assert sorted(reply["restored"]) == ["control", "hb", "iopub", "shell", "stdin"]
+        assert [path.stat().st_ino for path in public] == before
 
 
 def test_a_kernel_whose_socket_files_are_gone_is_reached_by_the_next_keeper(

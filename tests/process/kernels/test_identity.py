@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from runtimed import host
 from runtimed.kernels import connection_files, identity
@@ -25,13 +27,19 @@ if TYPE_CHECKING:
     from tests.harness.foreign import ForeignKernel
 
 #: Listens at the ports that are its first argument (0: any), says which, and waits; what follows
-#: is only there to be seen. With "fork" a child holds the sockets as well.
+#: is only there to be seen. With "fork" a child holds the sockets as well; with "greets" it says
+#: what ZeroMQ says first.
 LISTENER = """
-import os, socket, sys
+import os, socket, sys, threading
 servers = [socket.create_server(("127.0.0.1", int(port))) for port in sys.argv[1].split(",")]
 child = os.fork() if "fork" in sys.argv else None
 if child != 0:
     print(*(server.getsockname()[1] for server in servers), flush=True)
+def greet():
+    while True:
+        servers[0].accept()[0].sendall(b"\\xff" + bytes(8) + b"\\x7f")
+if "greets" in sys.argv:
+    threading.Thread(target=greet, daemon=True).start()
 sys.stdin.read()
 """
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -143,7 +151,7 @@ def test_a_kernel_embedded_in_a_program(state: State) -> None:
 
 def test_a_wrapper_and_others_that_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "kernel-1.json"
-    with listening(cwd=tmp_path) as kernel:
+    with listening("greets", cwd=tmp_path) as kernel:
         file = connection_file(path, **kernel.facts())
         reader = subprocess.Popen(["tail", "-f", str(path)], stdout=subprocess.PIPE)
         try:
@@ -216,12 +224,28 @@ def test_the_address_counts_and_not_the_port_alone(tmp_path: Path) -> None:
 
 def test_who_listens_everywhere_listens_here(tmp_path: Path) -> None:
     path = tmp_path / "kernel-1.json"
-    for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-        with socket.create_server((everywhere, 0), family=family) as own:
-            port = own.getsockname()[1]
+    for everywhere in ("0.0.0.0", "[::]"):
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as own:
+            own.ipv6 = everywhere == "[::]"
+            port = own.bind_to_random_port(f"tcp://{everywhere}")
             ports = {f"{channel}_port": port for channel in CHANNELS}
             assert pid_of(connection_file(path, **ports)) == os.getpid()
             assert pid_of(connection_file(path, ip="*", **ports)) == os.getpid()
+
+
+def test_a_program_that_is_no_kernel_has_all_the_ports_by_now(tmp_path: Path) -> None:
+    with listening() as stranger:
+        stale = connection_file(tmp_path / "kernel-1.json", **stranger.facts())
+        found = identity.find_process(stale)
+        assert isinstance(found, identity.Stranger)
+        assert "ZeroMQ" in found.reason
+        os.kill(stranger.pid, signal.SIGSTOP)  # who is stopped cannot be told from a kernel
+        try:
+            while host.process_state(stranger.pid) != "T":
+                pass
+            assert pid_of(stale) == stranger.pid
+        finally:
+            os.kill(stranger.pid, signal.SIGCONT)
 
 
 def test_there_is_no_such_process() -> None:

@@ -184,7 +184,7 @@ def test_what_one_gets_wrong_is_not_the_others(
 def test_it_is_left_alone(daemon: Daemon, kernel_named: KernelNamed) -> None:
     kernel = kernel_named("python3")
     runtime = adopted(daemon, kernel.connection_file)
-    for verb in ("stop", "kill", "restart"):
+    for verb in ("stop", "kill"):
         with pytest.raises(CallFailed) as refused:
             daemon.call(f"runtime.{verb}", runtime=runtime["id"])
         assert refused.value.name == "NotOurs"
@@ -193,7 +193,7 @@ def test_it_is_left_alone(daemon: Daemon, kernel_named: KernelNamed) -> None:
         daemon.call("runtime.remove", runtime=runtime["id"])
     assert refused.value.name == "RuntimeAlive"
     with pytest.raises(CallFailed) as refused:
-        daemon.call("runtime.restart", runtime=runtime["id"], force=True)
+        daemon.call("runtime.restart", runtime=runtime["id"])
     assert refused.value.name == "NoServer"
     daemon.stop(kernels=True)
     assert psutil.Process(kernel.pid).is_running()

@@ -8,7 +8,7 @@ import psutil
 
 from tests.harness import jupyter_server as jupyter
 from tests.process.daemon.adoption.waiting import adopted, execution, until
-from tests.process.daemon.story import final, note, wait_for
+from tests.process.daemon.story import final, note, wait_for, words
 
 if TYPE_CHECKING:
     from tests.harness.daemon import Daemon, State
@@ -88,6 +88,35 @@ def test_restart_is_the_servers_to_do(
     assert stopped["how"] == "jupyter_server"
     assert jupyter_server.kernels() == []
     assert not psutil.pid_exists(ended["runtime"]["pid"])
+
+
+def test_the_server_restarts_during_theirs_with_ours_queued(
+    state: State, daemon: Daemon, jupyter_server: JupyterServer
+) -> None:
+    """It interrupts first: ours is not let into the process that is about to go."""
+    session = jupyter_server.create_session("mine.ipynb")
+    runtime = adopted(daemon, session.connection_file)
+    truth = state.project / "truth"
+    code = f"{note(truth, 'theirs')}\nimport time; time.sleep(600)"
+    with jupyter_server.connect(session) as socket:
+        socket.execute(code)
+        wait_for(truth, "theirs")
+        execution(daemon, runtime, code, "running")
+        ours = [
+            daemon.call("execution.submit", runtime=runtime["id"], code=note(truth, "ours"))["id"]
+            for _ in range(2)
+        ]
+        jupyter_server.restart_kernel(session)
+    assert execution(daemon, runtime, code, "interrupted", "kernel_died")
+    assert [final(daemon, each)["status"] for each in ours] == ["cancelled", "cancelled"]
+    again = adopted(daemon, session.connection_file, incarnation=runtime["incarnation"] + 1)
+    assert again["pid"] != runtime["pid"]
+    assert again["id"] == runtime["id"]
+    assert words(truth) == ["theirs"]
+    assert daemon.call("runtime.prune") == []
+    with jupyter_server.connect(session) as socket:
+        socket.run(note(truth, "after"))
+    execution(daemon, runtime, note(truth, "after"), "done")
 
 
 def test_the_server_ends_with_its_kernels(daemon: Daemon, jupyter_server: JupyterServer) -> None:

@@ -1,17 +1,20 @@
-"""Kernels that cost next to nothing: each is ``sleep``, and a process forked for it answers.
+"""Kernels that cost next to nothing: one process has imported all that they need, and forks them.
 
-A kernelspec's argv sends its connection file to the zygote, which has imported all that it needs
-and forks what binds the five sockets there.
+Somebody else's are started by `FakeKernels.start`. Of a kernelspec's, what is spawned is ``sleep``:
+its argv sends the connection file to the zygote, and what that forks answers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -22,7 +25,6 @@ from tests.harness.jupyter import write_kernelspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAME = "fake"
 _ANNOUNCE = (
@@ -40,20 +42,38 @@ _KERNEL_INFO = {
 }
 
 
+@dataclass(frozen=True)
+class FakeKernels:
+    """The zygote, by its socket."""
+
+    socket_path: Path
+
+    def start(self, connection_file: Path) -> int:
+        """Start a kernel that nobody we know of owns; return its pid once it listens."""
+        with socket.socket(socket.AF_UNIX) as told:
+            told.connect(str(self.socket_path))
+            told.sendall(str(connection_file).encode())
+            told.shutdown(socket.SHUT_WR)
+            said = told.makefile().read()
+        assert said, f"no kernel listens as {connection_file} says"
+        return int(said)
+
+
 @contextmanager
-def serving(jupyter_dir: Path, socket_path: Path) -> Iterator[None]:
+def serving(jupyter_dir: Path, socket_path: Path) -> Iterator[FakeKernels]:
     """Install the kernelspec and serve its kernels; all of them end with the block."""
     argv = [sys.executable, "-I", "-S", "-c", _ANNOUNCE, str(socket_path), "{connection_file}"]
     write_kernelspec(jupyter_dir, NAME, argv=argv, language="fake")
     zygote = subprocess.Popen(
-        [sys.executable, "-m", "bench.fake_kernels", str(socket_path)],
+        [sys.executable, "-m", "tests.harness.fake_kernels", str(socket_path)],
         stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
         start_new_session=True,
     )
     assert zygote.stdout is not None
-    assert zygote.stdout.readline() == b"ready\n"
     try:
-        yield
+        assert zygote.stdout.readline() == b"ready\n"
+        yield FakeKernels(socket_path)
     finally:
         os.killpg(zygote.pid, signal.SIGKILL)
         zygote.wait()
@@ -129,10 +149,14 @@ def main(socket_path: str) -> None:
         client, _ = server.accept()
         with client:
             connection_file = client.makefile().read()
-        if os.fork() == 0:
-            server.close()
-            FakeKernel(connection_file).serve()
-            os._exit(0)
+            if os.fork() == 0:
+                server.close()
+                kernel = FakeKernel(connection_file)
+                with contextlib.suppress(OSError):  # a kernelspec's argv does not wait for it
+                    client.sendall(str(os.getpid()).encode())
+                client.close()
+                kernel.serve()
+                os._exit(0)
 
 
 if __name__ == "__main__":
