@@ -255,7 +255,7 @@ class Actor:
 
     def _ask_kernel_info(self) -> None:
         """Ask who it is: a kernel of somebody else's on control, where nobody has to wait."""
-        self.messenger.ask_kernel_info("control" if self.row.origin == "adopted" else "shell")
+        self.messenger.try_kernel_info("control" if self.row.origin == "adopted" else "shell")
 
     def _answered(self, content: dict[str, Any]) -> None:
         """Take a kernel_info_reply; once it is heard on iopub too, the runtime is alive."""
@@ -270,7 +270,8 @@ class Actor:
         if self.row.status == "alive":
             return
         self.row.status, self.row.exit, self.row.ended_ms = "alive", None, None
-        language = (content.get("language_info") or {}).get("name")
+        info = content.get("language_info")
+        language = info.get("name") if isinstance(info, dict) else None
         self.row.language = str(language) if language else self.row.language
         self.row.kernel_name = self.row.kernel_name or str(content.get("implementation") or "")
         self.state.idle_since_s = steady_s()

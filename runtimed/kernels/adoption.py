@@ -238,7 +238,7 @@ class Adopter:
             async with actor.lifecycle:
                 if actor.state.is_connected:
                     return  # it was found by its file and by its end, and the other was first
-                actor.state.is_starting = True
+                actor.state.is_starting = actor.state.is_fresh = True
                 _describe(row, process)
                 if is_new:
                     row.record = record_of(supervisor.parts, row)
@@ -278,7 +278,7 @@ class Adopter:
             row.status = "unresponsive"
             actor.save()
             if state.is_connected:
-                actor.messenger.ask_kernel_info()
+                actor.messenger.try_kernel_info()
                 await probe(actor)
         if row.status != "dead" and row.pid is not None and actor.ended_pid == row.pid:
             _end(actor)  # it ended while it was being taken for starting

@@ -65,6 +65,7 @@ async def _settles(actor: Actor) -> None:
 
 
 async def _signal(actor: Actor, number: signal.Signals) -> None:
+    actor.state.signalled = int(number)
     try:
         await actor.ask(lambda: actor.messenger.request(Op.SIGNAL, signum=int(number), tree=True))
     except Refused as refusal:

@@ -23,7 +23,7 @@ from runtimed.kernels.foreign import EXECUTION, Foreign
 from runtimed.kernels.ledger import Ledger
 from runtimed.kernels.reasons import describe_end, exit_of
 from runtimed.model.execution import Stimulus
-from runtimed.model.ids import message_id, split_message_id
+from runtimed.model.ids import is_our_request, message_id, split_message_id
 from runtimed.model.times import rfc3339
 from runtimed.wire.journal import Event, Kind
 
@@ -173,7 +173,7 @@ class Intake:
             case "status" if message.content.get("execution_state") == "busy":
                 if row is not None:
                     self._start(row, Stimulus.STARTED, None, at_ms, batch)
-                elif message.parent_session != self._session and message.parent_type == EXECUTION:
+                elif message.parent_type == EXECUTION and not self._is_ours(message):
                     self._state.foreign.add(message.parent_id)
             case "shutdown_reply":
                 self._state.is_leaving = True  # what would be sent now, would be lost
@@ -187,11 +187,14 @@ class Intake:
                 self.ledger.advance(row, Stimulus.ERROR_SHOWN, at_ms, batch, ename=ename)
         return []
 
+    def _is_ours(self, message: Message) -> bool:
+        return message.parent_session == self._session and is_our_request(message.parent_id)
+
     def _whose(
         self, message: Message, prepared: Prepared, at_ms: int, batch: Batch
     ) -> tuple[ExecutionRow | None, str | None]:
         """Return the open execution that a message belongs to, and the id that its output has."""
-        if message.parent_session != self._session:
+        if not self._is_ours(message):
             return self._foreign.whose(message, at_ms, batch, has_output=bool(prepared.operations))
         if (split := split_message_id(message.parent_id)) is not None:
             return self.ledger.ours(message.parent_id), split[0]
@@ -222,7 +225,15 @@ class Intake:
             row.started_ms = at_ms
         if _is_count(count):
             row.execution_count = count
+            self._count_missed(count, at_ms, batch)
         self.ledger.advance(row, stimulus, at_ms, batch, announce=_is_count(count))
+
+    def _count_missed(self, count: int, at_ms: int, batch: Batch) -> None:
+        """Say how many executions a process had before the first that was seen of it."""
+        if self._state.is_fresh and count > 1:
+            missed = {"reason": "joined_late", "dropped": count - 1}
+            self.gap(missed, None, at_ms, batch)
+        self._state.is_fresh = False
 
     def _reply(self, channel: str, message: Message, at_ms: int, batch: Batch) -> list[Effect]:
         if message.msg_type == "execute_reply":
@@ -295,6 +306,9 @@ class Intake:
         state.is_leaving, state.unheard = False, 0
         state.foreign.clear()
         state.posted = None
+        if exit_.get("reason") == "unknown" and state.signalled is not None:
+            exit_ = {"code": None, "signal": state.signalled, "reason": "signal"}
+        state.signalled = None
         row.exit = exit_ = {**exit_, "stderr": [] if state.is_stopping else self._last_words()}
         effects: list[Effect] = [Exited(exit_, pid)]
         if not state.is_starting:

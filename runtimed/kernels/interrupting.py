@@ -95,7 +95,7 @@ def _nudge(actor: Actor) -> None:
     Its handler cancels what is awaited, which the loop looks at when something else wakes it.
     """
     if actor.row.launch.get("implementation") == "ipython":
-        actor.messenger.ask_kernel_info()
+        actor.messenger.try_kernel_info()
 
 
 async def interrupt_unrecorded(actor: Actor, wait_s: float, *, force: bool) -> tuple[Rung, bool]:
@@ -169,6 +169,8 @@ async def _deliver_marked(actor: Actor, row: ExecutionRow) -> bool:
     finally:
         if is_delivered:
             actor.interrupted = (row.id, time.monotonic())
+            if dies_of_sigint(actor.row):
+                actor.state.signalled = int(signal.SIGINT)
         elif is_first:
             _note(actor, row, Stimulus.UNINTERRUPTED)
     return is_delivered

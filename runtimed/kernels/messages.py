@@ -136,6 +136,8 @@ def _parsed(part: Frame) -> dict[str, Any]:
         return _decode(part)
     except ValueError:  # msgspec's errors and UnicodeDecodeError are both
         found = json.loads(bytes(part).decode("utf-8", "replace"), parse_constant=_no_number)
+    if found is None:
+        return {}  # xeus-python says null for a parent that there is not
     if not isinstance(found, dict):
         raise ValueError("not an object")
     whole: dict[str, Any] = _encodable(found)

@@ -123,10 +123,19 @@ class Messenger:
         if reply is not None and not reply.done():
             reply.set_result(content)
 
-    def ask_kernel_info(self, channel: str = "shell") -> None:
-        """Ask the kernel who it is; its answer shows that it lives and is heard."""
+    def ask_kernel_info(self, channel: str = "shell") -> Future[dict[str, Any]]:
+        """Ask the kernel who it is; its answer shows that it lives and is heard.
+
+        Raises `KeeperUnavailable`.
+        """
         self._infos_sent += 1
-        self.try_post(channel, "kernel_info_request", {}, msg_id=f"info.{self._infos_sent}")
+        msg_id = f"info.{self._infos_sent}"
+        return self.post(channel, "kernel_info_request", {}, msg_id=msg_id)
+
+    def try_kernel_info(self, channel: str = "shell") -> None:
+        """Ask the same where it is asked again by itself when the link or the kernel comes back."""
+        with contextlib.suppress(KeeperUnavailable):
+            self.ask_kernel_info(channel)
 
     def try_post(self, *args: Any, **kwargs: Any) -> None:
         """Post what is asked again by itself when the link or the kernel comes back."""

@@ -69,9 +69,7 @@ class Queue:
             return
         if not state.is_shell_known:
             # What we joined may be busy with what we did not see begin: then ours waits here.
-            if not state.is_shell_asked:
-                state.is_shell_asked = True
-                self._actor.messenger.ask_kernel_info()
+            self._ask_shell()
             return
         passing(Step.DISPATCH_UNWRITTEN)
         msg_id = message_id(row.id, row.progress.attempt)
@@ -91,6 +89,23 @@ class Queue:
         )
         passing(Step.DISPATCH_WRITTEN)
         answer.add_done_callback(lambda done: self._dispatched(row, done))
+
+    def _ask_shell(self) -> None:
+        """Ask the shell for a sign that it is free, once; again where the asking itself failed."""
+        state = self._state
+        if state.is_shell_asked:
+            return
+        state.is_shell_asked = True
+
+        def asked(answer: asyncio.Future[dict[str, Any]]) -> None:
+            if not answer.cancelled() and answer.exception() is not None:
+                state.is_shell_asked = False
+                asyncio.get_running_loop().call_later(RETRY_S, self._actor.ring)
+
+        try:
+            self._actor.messenger.ask_kernel_info().add_done_callback(asked)
+        except KeeperUnavailable:
+            state.is_shell_asked = False  # the next keeper's connection asks
 
     def _dispatched(self, row: ExecutionRow, answer: asyncio.Future[dict[str, Any]]) -> None:
         if answer.cancelled():

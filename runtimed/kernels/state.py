@@ -25,6 +25,8 @@ class RuntimeState:
     ``is_shell_asked``. ``unheard`` counts answers of which iopub told nothing.
     ``is_leaving`` says that the kernel was heard to shut down; until ``patient_until_s`` nothing is
     sent, because its owner may be about to have it do so.
+    ``is_fresh`` says that no execution of an adopted process was seen yet; ``signalled`` is the
+    signal that we sent last, which is how a process that is not our child ended.
     ``connection_told_at`` is the journal's offset of what said so last. ``is_stopped`` says that
     the last probe found the process stopped (SIGSTOP).
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
@@ -47,6 +49,8 @@ class RuntimeState:
     is_shell_known: bool = False
     is_shell_asked: bool = False
     is_leaving: bool = False
+    is_fresh: bool = False
+    signalled: int | None = None
     patient_until_s: float = 0.0
     unheard: int = 0
     is_starting: bool = False

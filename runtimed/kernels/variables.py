@@ -91,7 +91,7 @@ async def look(actor: Actor) -> Variables:
         raise VariablesUnsupported(runtime=short(row.id), language=language)
     if has_subshells(row):
         return _document(actor, "subshell", await _in_subshell(actor))
-    if actor.state.activity != "idle":
+    if actor.state.activity not in ("idle", None):  # what is not known, its answer will tell
         raise KernelBusy(runtime=short(row.id))
     # From here to the sending nobody else gets a turn; what comes after waits in the kernel.
     return _document(actor, "shell", await _answer(actor, _execute(actor, None)))

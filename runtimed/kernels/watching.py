@@ -47,9 +47,10 @@ async def look(actor: Actor) -> None:
             log.info("%s was idle for %s s and is stopped", actor.row.id, actor.row.idle_stop_s)
             await ending.stop(actor, grace_s=5.0)
             return
-        is_silent = steady_s() - state.heard_s > config.probe_interval_s
-        if is_silent or actor.row.status == "unresponsive":
+        if steady_s() - state.heard_s > config.probe_interval_s:
             await probe(actor)
+        elif actor.row.status == "unresponsive":
+            _note(actor, "alive")  # it was heard, whatever its heartbeat does
         restore_connection_file(actor)
         if state.is_heard and UNCONFIRMED in actor.row.notices:
             actor.row.notices.remove(UNCONFIRMED)

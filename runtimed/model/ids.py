@@ -7,6 +7,10 @@ import re
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
+#: What the msg_ids of our own requests begin with, where that is not an execution's id.
+_REQUESTS = frozenset(("info", "barrier", "look", "setup", "shutdown", "interrupt"))
+
+
 def is_ulid(text: str) -> bool:
     """Say whether the text is a ULID in its canonical upper case."""
     return _ULID.fullmatch(text) is not None
@@ -20,6 +24,12 @@ def short(ulid: str) -> str:
 def message_id(execution_id: str, attempt: int) -> str:
     """Return the msg_id of one dispatch of an execution."""
     return f"{execution_id}.{attempt}"
+
+
+def is_our_request(msg_id: str) -> bool:
+    """Say whether a msg_id is one that we give: others may give themselves our session."""
+    first, dot, _ = msg_id.partition(".")
+    return bool(dot) and (first in _REQUESTS or is_ulid(first))
 
 
 def split_message_id(msg_id: str) -> tuple[str, int] | None:

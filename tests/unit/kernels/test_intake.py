@@ -264,3 +264,37 @@ def test_what_prints_runs_though_its_busy_was_missed() -> None:
     story.said("iopub", "stream", 0, name="stdout", text="on")
     assert story.rows[0].status == "running"
     assert story.rows[0].progress.executing
+
+
+def test_who_takes_our_session_for_its_own_is_foreign_all_the_same() -> None:
+    story = Story()
+    parent = "0b5c7a1e-uuid"
+    for msg_type, content in (
+        ("status", {"execution_state": "busy"}),
+        ("execute_input", {"code": "1", "execution_count": 1}),
+    ):
+        message = Message(msg_type, "m", "k", parent, SESSION, EXECUTION, content, {}, [])
+        story.intake.take(
+            Prepared(Record(Kind.RECV, 0, {"c": "iopub", "i": 1}, []), message), story.batch
+        )
+    (row,) = story.state.foreign_open.values()
+    assert (row.msg_id, story.state.activity) == (parent, "busy")
+
+
+def test_what_a_process_ran_before_the_first_that_was_seen_is_counted() -> None:
+    story = Story()
+    story.state.is_fresh = True
+    story.said("iopub", "execute_input", 1, session="theirs", code="1", execution_count=4)
+    story.said("iopub", "execute_input", 2, session="theirs", code="2", execution_count=6)
+    gaps = [event[3:5] for event in story.batch.events if event[1] == "gap"]
+    assert [(execution, gap["reason"], gap["count"]) for execution, gap in gaps] == [
+        (None, "joined_late", 3)
+    ]
+
+
+def test_a_process_that_is_no_child_ended_by_the_signal_that_we_sent() -> None:
+    story = Story()
+    story.state.signalled = 9
+    story.intake.end_process({"reason": "unknown"}, 5, story.batch)
+    assert story.state.row.exit is not None
+    assert (story.state.row.exit["signal"], story.state.row.exit["reason"]) == (9, "signal")
