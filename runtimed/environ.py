@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: What a service manager tells one process (systemd.exec(5), sd_notify(3), sd_listen_fds(3)).
+#: RUNTIMED_KERNEL marks what a kernel of ours has started.
 #: With JPY_PARENT_PID, ipykernel would end together with a process that is not its parent.
 NAMES = frozenset(
     (
@@ -20,6 +21,7 @@ NAMES = frozenset(
         "SYSTEMD_EXEC_PID",
         "JPY_PARENT_PID",
         "JPY_SESSION_NAME",
+        "RUNTIMED_KERNEL",
     )
 )
 PREFIXES = ("WATCHDOG_", "LISTEN_")

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 ON_LINUX = sys.platform == "linux"
 
 
+#: A variable in the environment of each kernel that the keeper starts: its runtime, and a word that
+#: no other process has. What the kernel starts inherits it, whatever session and parent it leaves.
+KERNEL_MARK = "RUNTIMED_KERNEL"
+
+
 class Step(enum.StrEnum):
     """A point at which a crash must leave everything recoverable; tests stop a process there."""
 

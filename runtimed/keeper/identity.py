@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 
 from runtimed.host import (
+    KERNEL_MARK,
     arguments_of,
     boot_id,
+    environment_of,
     parent_and_session,
     pids,
     process_start_time,
@@ -47,7 +49,10 @@ def find_by_argument(text: str) -> Identity | None:
 
 
 def family(pid: int) -> list[Identity]:
-    """Return all descendants of a process, and whoever else is in the session that it leads."""
+    """Return all descendants of a process, and whoever else is in the session that it leads.
+
+    What has left both carries the mark of the kernel still, where the keeper has given it one.
+    """
     children: dict[int, list[int]] = {}
     found: set[int] = set()
     for other in pids():
@@ -55,6 +60,7 @@ def family(pid: int) -> list[Identity]:
         children.setdefault(parent, []).append(other)
         if session == pid != other:
             found.add(other)
+    found |= _marked_like(pid)
     waiting = [pid, *found]
     while waiting:
         for child in children.get(waiting.pop(), ()):
@@ -62,3 +68,12 @@ def family(pid: int) -> list[Identity]:
                 found.add(child)
                 waiting.append(child)
     return [identity for each in found if (identity := Identity.of(each)) is not None]
+
+
+def _marked_like(pid: int) -> set[int]:
+    """Return the other processes of ours that have the kernel's mark in their environment."""
+    mark = (environment_of(pid) or {}).get(KERNEL_MARK)
+    if mark is None:
+        return set()
+    others = (other for other in pids() if other not in (pid, os.getpid()))
+    return {each for each in others if (environment_of(each) or {}).get(KERNEL_MARK) == mark}

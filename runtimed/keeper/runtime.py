@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import signal
 from typing import TYPE_CHECKING, Any
 
-from runtimed.host import Step, boot_id, environment_of, passing
+from runtimed.host import KERNEL_MARK, Step, boot_id, environment_of, passing
 from runtimed.keeper.dispatch import Dispatcher
 from runtimed.keeper.endpoints import CHANNELS, Endpoints, UnusableConnectionFile
 from runtimed.keeper.facts import Facts, Phase
@@ -160,7 +161,8 @@ class Runtime:
         if not self.record(Kind.EVENT, meta, or_refuse=True):
             raise Refused(Refusal.JOURNAL_FAILED, "the journal cannot be written")
         try:
-            child = spawn(argv, cwd, given, *outputs)
+            marked = {**given, KERNEL_MARK: f"{self.id}.{secrets.token_hex(8)}"}
+            child = spawn(argv, cwd, marked, *outputs)
         except (OSError, ValueError) as error:
             name = errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
             message = f"{name}: {error}"

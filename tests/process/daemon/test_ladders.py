@@ -272,6 +272,8 @@ subprocess.Popen(["setsid", "sh", "-c", "echo $$ > {0}/own_session; exec sleep 6
 subprocess.Popen(["sh", "-c", "setsid sh -c 'echo $$ > {0}/grandchild; exec sleep 600' & wait"])
 subprocess.run("nohup sh -c 'trap \\"\\" HUP TERM; echo $$ > {0}/orphan; sleep 600; :' & exit",
                shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+subprocess.run("(setsid sh -c 'echo $$ > {0}/daemonised; exec sleep 600' &)",
+               shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 """
 
 
@@ -281,7 +283,7 @@ def family(daemon: Daemon, runtime: str) -> Iterator[list[psutil.Process]]:
     directory = daemon.state.project
     made = daemon.call("execution.eval", runtime=runtime, code=FAMILY.format(directory), wait_s=60)
     assert made["status"] == "done", made
-    names = ("child", "own_session", "grandchild", "orphan")
+    names = ("child", "own_session", "grandchild", "orphan", "daemonised")
     found = [psutil.Process(read_pid(directory / name)) for name in names]
     yield found
     for each in found:
