@@ -77,6 +77,16 @@ def owner(runtime: dict[str, Any]) -> str:
     return f"{owned.get('name') or '?'} ({owned.get('pid') or '?'})"
 
 
+def last_words(runtime: dict[str, Any]) -> str:
+    """Return the line of a dead kernel's last ones on stderr that tells most; empty if it has none.
+
+    That is the last that speaks of an error: stacks and farewells may follow it.
+    """
+    lines = [str(line).strip() for line in (runtime.get("exit") or {}).get("stderr") or ()]
+    telling = [line for line in lines if "rror" in line or "atal" in line]
+    return printable((telling or lines or [""])[-1])
+
+
 def _private(runtime: dict[str, Any]) -> str:
     return "yes" if runtime["private"] else "readable by other local users"
 
@@ -105,8 +115,11 @@ WIDE_COLUMNS: tuple[Column, ...] = (
 )
 #: The last of the wide ones, there where it says something: where not all is recorded.
 RECORD_COLUMN: Column = ("Record", lambda r: r.get("record", "all"))
+#: The last of those of dead ones, there where a kernel has said something before its end.
+WORDS_COLUMN: Column = ("Last Words", lambda r: cut(last_words(r) or "-", _WORDS_WIDTH))
+_WORDS_WIDTH = 60
 #: What a narrow terminal does without, first to last.
-DROPPED = ("Connection File", "Owner", "Transport", "IP")
+DROPPED = ("Last Words", "Connection File", "Owner", "Transport", "IP")
 
 ENVIRONMENT_COLUMNS: tuple[Column, ...] = (
     ("Kind", lambda e: e["kind"]),

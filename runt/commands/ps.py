@@ -44,10 +44,10 @@ def command(
 
 
 def _columns(runtimes: list[dict[str, Any]], wide: bool) -> tuple[render.Column, ...]:
-    if not wide:
-        return render.RUNTIME_COLUMNS
-    columns = render.RUNTIME_COLUMNS + render.WIDE_COLUMNS
-    if any(runtime.get("record", "all") != "all" for runtime in runtimes):
+    columns = render.RUNTIME_COLUMNS + (render.WIDE_COLUMNS if wide else ())
+    if any(render.last_words(runtime) for runtime in runtimes):
+        columns += (render.WORDS_COLUMN,)
+    if wide and any(runtime.get("record", "all") != "all" for runtime in runtimes):
         columns += (render.RECORD_COLUMN,)
     return columns
 

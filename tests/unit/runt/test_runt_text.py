@@ -222,6 +222,21 @@ def test_the_home_directory_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/home/anna/k.json" in render.tabs([beside], render.RUNTIME_COLUMNS)
 
 
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        (["starting", "Fatal Python error: Segmentation fault", 'File "x", line 1'], "Fatal"),
+        (["one", "two"], "two"),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_the_last_words_that_tell_most(stderr: list[str] | None, words: str) -> None:
+    ended = None if stderr is None else {"stderr": stderr}
+    assert render.last_words({"exit": ended}).startswith(words)
+    assert bool(render.last_words({"exit": ended})) == bool(words)
+
+
 def test_a_narrow_terminal_drops_columns_in_order() -> None:
     dropped_at: dict[str, int] = {}
     for width in range(200, 0, -1):
@@ -230,7 +245,7 @@ def test_a_narrow_terminal_drops_columns_in_order() -> None:
             if not re.search(rf"\b{name}\b", header):
                 dropped_at.setdefault(name, width)
         fits = len(render.fitting_table([RUNTIME], render.RUNTIME_COLUMNS, width).splitlines()[1])
-        assert fits <= width or len(dropped_at) == 4
+        assert fits <= width or len(dropped_at) == len(render.DROPPED)
     assert dropped_at["Connection File"] > dropped_at["Owner"]
     assert dropped_at["Owner"] > dropped_at["Transport"] > dropped_at["IP"]
 
