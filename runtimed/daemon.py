@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 
 #: How long calls may take to finish when the daemon stops.
 GRACE_S = 5.0
-#: How long adopting what is there may keep the first caller waiting.
-FIRST_LOOK_S = 0.5
 #: How long a daemon that is stopping may still hold the lock when its successor comes.
 LOCK_WAIT_S = 10.0
 
@@ -132,12 +130,9 @@ class Daemon:
             server = UnixServer(
                 self._socket_path, Dispatcher(self._context, HANDLERS), tasks, limits
             )
+            await server.start()
             runtimes = tasks.create_task(self._supervisor.run(), name="supervisor")
             adoption = tasks.create_task(self._adopter.run(), name="adopter")
-            with contextlib.suppress(TimeoutError):  # the first caller may name what is there
-                async with asyncio.timeout(FIRST_LOOK_S):
-                    await self._adopter.has_looked.wait()
-            await server.start()
             settle_memory()
             ready()
             self._manager.notify("READY=1")

@@ -63,9 +63,6 @@ class Adopter:
         self._taken: set[Hashable] = set()
         self._knocks = asyncio.Semaphore(_KNOCKS)
         self._tasks: asyncio.TaskGroup | None = None
-        self._has_scanned = False
-        self.has_looked = asyncio.Event()
-        """Set once all that was there at first is adopted, or is not to be."""
         supervisor.on_lost = self._lost
 
     async def run(self) -> None:
@@ -76,8 +73,6 @@ class Adopter:
             async with contextlib.aclosing(changes):
                 async for _ in changes:
                     await self._look()
-                    self._has_scanned = True
-                    self._check_looked()
 
     async def _look(self) -> None:
         """Take every connection file that is not known to be alive."""
@@ -125,11 +120,6 @@ class Adopter:
             log.warning("%s is not adopted now: %s", file.path, error)
         finally:
             self._taken.discard(file.address)
-            self._check_looked()
-
-    def _check_looked(self) -> None:
-        if self._has_scanned and not self._taken:
-            self.has_looked.set()
 
     async def _knock(self, file: ConnectionFile) -> bool:
         async with self._knocks:
