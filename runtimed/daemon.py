@@ -127,9 +127,9 @@ class Daemon:
             limits = Limits(
                 line_bytes=line_bytes, unended_bytes=4 * line_bytes, batch=self._config.max_batch
             )
-            server = UnixServer(
-                self._socket_path, Dispatcher(self._context, HANDLERS), tasks, limits
-            )
+            # The first caller may name a kernel that runs.
+            dispatcher = Dispatcher(self._context, HANDLERS, self._adopter.has_looked)
+            server = UnixServer(self._socket_path, dispatcher, tasks, limits)
             await server.start()
             runtimes = tasks.create_task(self._supervisor.run(), name="supervisor")
             adoption = tasks.create_task(self._adopter.run(), name="adopter")

@@ -18,7 +18,7 @@ from runtimed.model.times import rfc3339
 from runtimed.store import events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from runtimed.api.events import Event
     from runtimed.config import Config
@@ -165,7 +165,7 @@ class Subscription:
             return False
         return self._types is None or row.type in self._types
 
-    async def __aiter__(self) -> AsyncIterator[list[bytes | Event]]:
+    async def __aiter__(self) -> AsyncGenerator[list[bytes | Event], None]:
         async for page in self._stored():
             yield page
         while not self._closed:

@@ -46,6 +46,8 @@ ORPHAN_S = 2.0
 CONTROL_SILENCE_S = 2.0
 #: When a kernel that ended is looked for again: its owner may be restarting it.
 _REVISITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0, 5.0, 10.0)
+#: How long the first look may take before it is not waited for any more.
+FIRST_LOOK_S = 0.5
 #: How many connection files are knocked at at once.
 _KNOCKS = 16
 
@@ -61,18 +63,24 @@ class Adopter:
         self._supervisor = supervisor
         self._finder = finder
         self._taken: set[Hashable] = set()
+        self._has_scanned = False
+        self.has_looked = asyncio.Event()
+        """Set once what was there at first is adopted, or is not to be: soon, in any case."""
         self._knocks = asyncio.Semaphore(_KNOCKS)
         self._tasks: asyncio.TaskGroup | None = None
         supervisor.on_lost = self._lost
 
     async def run(self) -> None:
         """Adopt what is there and what comes, until cancelled."""
+        asyncio.get_running_loop().call_later(FIRST_LOOK_S, self.has_looked.set)
         async with asyncio.TaskGroup() as self._tasks:
             self._tasks.create_task(self.ownership.run(self._rescan_s), name="owners")
             changes = runtime_dirs.changes(self.directories, self._rescan_s)
             async with contextlib.aclosing(changes):
                 async for _ in changes:
                     await self._look()
+                    self._has_scanned = True
+                    self._check_looked()
 
     async def _look(self) -> None:
         """Take every connection file that is not known to be alive."""
@@ -87,7 +95,7 @@ class Adopter:
             # What was stale when we first saw it, and is gone: nobody ever met it.
             if row.origin == "adopted" and row.incarnation == 0 and row.status == "dead":
                 if row.connection_file not in paths:
-                    self._supervisor.remove(row, with_file=False)
+                    await self._supervisor.remove(row, with_file=False)
 
     def _known(self) -> dict[Hashable, RuntimeRow]:
         """Return the runtimes by address, and ours by the path of their file too."""
@@ -120,6 +128,11 @@ class Adopter:
             log.warning("%s is not adopted now: %s", file.path, error)
         finally:
             self._taken.discard(file.address)
+            self._check_looked()
+
+    def _check_looked(self) -> None:
+        if self._has_scanned and not self._taken:
+            self.has_looked.set()
 
     async def _knock(self, file: ConnectionFile) -> bool:
         async with self._knocks:
@@ -171,7 +184,7 @@ class Adopter:
         if is_there and row.id not in self._supervisor.rows:
             self._enter_dead(row)
         elif not is_there and row.id in self._supervisor.rows:
-            self._supervisor.remove(row, with_file=False)
+            await self._supervisor.remove(row, with_file=False)
 
     def _enter_dead(self, row: RuntimeRow) -> None:
         """List what left nothing but its connection file, so that it can be removed."""

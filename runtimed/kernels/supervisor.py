@@ -16,7 +16,7 @@ from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.launch import stderr_path, stdout_path
-from runtimed.kernels.link import KeeperLink, connect
+from runtimed.kernels.link import KeeperLink, Refused, connect
 from runtimed.kernels.watching import checkpoint, watch
 from runtimed.recorder import Batch
 from runtimed.store import executions, runtimes
@@ -235,11 +235,14 @@ class Supervisor:
                 for actor in actors:
                     await actor.until(lambda: actor.row.status == "dead")  # noqa: B023
 
-    def remove(self, row: RuntimeRow, *, with_file: bool = True) -> None:
+    async def remove(self, row: RuntimeRow, *, with_file: bool = True) -> None:
         """Take a dead runtime off the lists; what waited to be carried over is cancelled.
 
         ``with_file`` says whether its connection file goes too: it may be another kernel's by now.
+        Off the lists it is at once; when this returns its journal is gone too.
         """
+        if self.rows.get(row.id) is not row:
+            return  # somebody else has removed it
         actor = self.actors.get(row.id)
         if actor is not None:
             for execution in list(actor.state.executions.values()):
@@ -256,12 +259,14 @@ class Supervisor:
         del self.rows[row.id]
         if with_file:
             launch.remove_connection_file(row.connection_file)
-        if self.link is not None:
-            self.link.request(Op.FORGET, runtime=row.id)
-            shutil.rmtree(self.parts.state.journal(row.id), ignore_errors=True)
         for path in (stdout_path(self.parts.state, row.id), stderr_path(self.parts.state, row.id)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+        if self.link is not None:
+            # Not before the keeper has let go of it: it may be beginning the next segment.
+            with contextlib.suppress(KeeperUnavailable, Refused):
+                await self.link.request(Op.FORGET, runtime=row.id)
+            shutil.rmtree(self.parts.state.journal(row.id), ignore_errors=True)
 
     def journal_offsets(self) -> dict[str, int]:
         """Return how far each journal has been taken in."""

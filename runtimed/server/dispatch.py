@@ -12,6 +12,8 @@ from runtimed.api.errors import ApiError, Internal, InvalidParams, MethodNotFoun
 from runtimed.wire import jsonrpc
 
 if TYPE_CHECKING:
+    import asyncio
+
     from runtimed.api.call import Call
     from runtimed.service.binding import BoundHandler, Caller, Handlers
 
@@ -24,14 +26,20 @@ _DETAIL_CHARS = 500
 class Dispatcher:
     """The methods of one service, over the context that its handlers get."""
 
-    def __init__(self, context: Any, handlers: Handlers) -> None:
+    def __init__(
+        self, context: Any, handlers: Handlers, ready: asyncio.Event | None = None
+    ) -> None:
+        """Nothing is handled before ``ready`` is set, where there is such an event."""
         self._context = context
+        self._ready = ready
         self._methods: dict[str, tuple[msgspec.json.Decoder[Call[Any]], BoundHandler]] = {
             call.method: (msgspec.json.Decoder(call), handler) for call, handler in handlers.items()
         }
 
     async def handle(self, request: jsonrpc.Request, caller: Caller) -> bytes | None:
         """Return the encoded answer; None for a notification, whatever came of it."""
+        if self._ready is not None and not self._ready.is_set():
+            await self._ready.wait()
         try:
             call, handler = self._decode(request)
             result = await handler(self._context, call, caller)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import KeeperUnavailable, NoServer, NotOurs
@@ -10,7 +11,9 @@ from runtimed.kernels import owners
 from runtimed.model.ids import short
 
 if TYPE_CHECKING:
-    from runtimed.kernels.actor import Actor
+    from collections.abc import Callable
+
+    from runtimed.hub import Subscription
     from runtimed.service.context import Context
     from runtimed.store.runtimes import RuntimeRow
 
@@ -34,39 +37,42 @@ def describe_owner(owner: dict[str, Any] | None) -> str:
     return f"{owner.get('name') or 'a process'} (pid {owner.get('pid')})"
 
 
-async def stop_by_server(context: Context, actor: Actor) -> bool:
-    """Have the owning Jupyter server end it: else it would start it again."""
-    row = actor.row
-    if not await context.adopter.ownership.ask(row, owners.shutdown):
-        return False
-    await _until(actor, lambda: row.status == "dead")
+async def stop_by_server(context: Context, row: RuntimeRow) -> bool:
+    """Have the owning Jupyter server end it, else it would start it again; False if it has none.
+
+    Raises `KeeperUnavailable` if the kernel is not seen to end.
+    """
+    with contextlib.closing(_changes(context, row)) as changes:
+        if not await context.adopter.ownership.ask(row, owners.shutdown):
+            return False
+        await _until(changes, lambda: row.status == "dead", "end")
     return True
 
 
 async def restart_by_server(context: Context, row: RuntimeRow) -> None:
     """Have the owning Jupyter server restart it. Raises `NoServer` or `KeeperUnavailable`."""
     before = row.incarnation
-    if not await context.adopter.ownership.ask(row, owners.restart):
-        raise NoServer(runtime=short(row.id))
-    try:
-        async with asyncio.timeout(SERVER_S):
-            while True:
-                actor = context.supervisor.actors.get(row.id)
-                if actor is None:  # between its two lives
-                    await asyncio.sleep(0.05)
-                    continue
-                await actor.until(lambda: row.incarnation > before or row.status == "dead")
-                if row.incarnation > before:
-                    await actor.until(lambda: row.status != "starting")
+
+    def is_back() -> bool:
+        return row.incarnation > before and row.status not in ("starting", "dead")
+
+    with contextlib.closing(_changes(context, row)) as changes:
+        if not await context.adopter.ownership.ask(row, owners.restart):
+            raise NoServer(runtime=short(row.id))
+        await _until(changes, is_back, "come back")
+
+
+def _changes(context: Context, row: RuntimeRow) -> Subscription:
+    """Return what becomes of the runtime from now on: its actor ends and begins with the kernel."""
+    return context.hub.subscribe(None, runtime_id=row.id, types=["runtime"])
+
+
+async def _until(changes: Subscription, condition: Callable[[], bool], what: str) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SERVER_S), contextlib.aclosing(aiter(changes)) as pages:
+            if condition():
+                return
+            async for _ in pages:
+                if condition():
                     return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise KeeperUnavailable(detail="the kernel was not seen to come back") from None
-
-
-async def _until(actor: Actor, condition: Any) -> None:
-    try:
-        async with asyncio.timeout(SERVER_S):
-            await actor.until(condition)
-    except TimeoutError:
-        raise KeeperUnavailable(detail="the kernel was not seen to end") from None
+    raise KeeperUnavailable(detail=f"the kernel was not seen to {what}")

@@ -28,7 +28,7 @@ async def runtime_remove(context: Context, call: RuntimeRemove) -> Nothing:
         raise RuntimeAlive(
             runtime=short(row.id), verb="stop" if row.origin == "launched" else "stop --force"
         )
-    context.supervisor.remove(row, with_file=_goes(row, file))
+    await context.supervisor.remove(row, with_file=_goes(row, file))
     return Nothing()
 
 
@@ -48,7 +48,7 @@ async def runtime_prune(context: Context, call: RuntimePrune) -> list[Pruned]:
             )
         )
         if not call.dry_run:
-            context.supervisor.remove(row, with_file=_goes(row, file))
+            await context.supervisor.remove(row, with_file=_goes(row, file))
     return found
 
 

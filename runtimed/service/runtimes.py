@@ -80,7 +80,7 @@ async def runtime_stop(context: Context, call: RuntimeStop) -> Ended:
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
     refuse_unless_forced(row, "stop", force=call.force)
-    if row.origin == "adopted" and await stop_by_server(context, actor):
+    if row.origin == "adopted" and await stop_by_server(context, row):
         return Ended(runtime=runtime_view(context, row), how="jupyter_server")
     how = await ending.stop(actor, call.grace_s)
     return Ended(runtime=runtime_view(context, row), how=how)

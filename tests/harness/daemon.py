@@ -39,6 +39,7 @@ class State:
 
     root: Path
     env: dict[str, str] = field(init=False)
+    children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_INHERITED)}
@@ -114,6 +115,8 @@ class State:
             timeout_s = 0.0
             allowed = True
         left = left_after(str(self.dir), timeout_s)
+        for child in self.children:
+            child.wait()
         shutil.rmtree(self.root, ignore_errors=True)
         assert allowed or not left, f"left behind: {left}"
 
@@ -147,6 +150,7 @@ class Daemon:
                     start_new_session=True,
                     pass_fds=(ready_child,),
                 )
+            self.state.children.append(self.process)
             os.close(ready_child)
             said = os.read(ready, 16)
         finally:

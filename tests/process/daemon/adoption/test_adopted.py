@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from runtimed.client.connect import CallFailed
+from tests.harness.daemon import Daemon
 from tests.process.daemon.adoption.waiting import adopted, execution, until
 from tests.process.daemon.story import final, note, text, wait_for, words
 
 if TYPE_CHECKING:
-    from tests.harness.daemon import Daemon, State
+    from pathlib import Path
+
+    from tests.harness.daemon import State
     from tests.harness.foreign import KernelNamed
 
 
@@ -64,23 +67,29 @@ def test_what_its_owner_runs_is_recorded(daemon: Daemon, kernel_named: KernelNam
     until(lambda: text(execution(daemon, runtime, late, "done")) == "late\n", "late output")
 
 
-def test_what_ran_before_we_joined_says_so(
-    state: State, daemon: Daemon, kernel_named: KernelNamed
-) -> None:
+def joined_in_the_middle(
+    state: State, daemon: Daemon, kernel_named: KernelNamed, each_turn: str
+) -> tuple[Any, Path]:
+    """Adopt a kernel that is at a loop already; return its runtime and the file that ends it."""
     daemon.stop(kernels=True)
     kernel = kernel_named("python3")
     truth, go = state.project / "truth", state.project / "go"
-    theirs = kernel.client()
-    theirs.execute(
+    kernel.client().execute(
         f"import os, time\n{note(truth, 'begun')}\n"
-        f"while not os.path.exists({str(go)!r}): time.sleep(0.01); print('tick')"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.01); {each_turn}"
     )
     wait_for(truth, "begun")
     daemon.start()
-    runtime = adopted(daemon, kernel.connection_file)
+    return adopted(daemon, kernel.connection_file), go
+
+
+def test_what_ran_before_we_joined_says_so(
+    state: State, daemon: Daemon, kernel_named: KernelNamed
+) -> None:
+    runtime, go = joined_in_the_middle(state, daemon, kernel_named, "print('tick')")
     joined = execution(daemon, runtime, "")
     assert joined["gap"]["reason"] == "joined_late"
-    ours = daemon.call("execution.submit", runtime=runtime["id"], code=note(truth, "ours"))
+    ours = daemon.call("execution.submit", runtime=runtime["id"], code="'ours'")
     go.touch()
     assert execution(daemon, runtime, "", "done")["requested_by"]["client"] == "foreign"
     assert final(daemon, ours["id"])["status"] == "done"
@@ -90,17 +99,8 @@ def test_ours_waits_for_what_was_running_before_we_joined(
     state: State, daemon: Daemon, kernel_named: KernelNamed
 ) -> None:
     """Nothing was heard of it; that the shell does not answer keeps ours in our queue."""
-    daemon.stop(kernels=True)
-    kernel = kernel_named("python3")
-    truth, go = state.project / "truth", state.project / "go"
-    theirs = kernel.client()
-    theirs.execute(
-        f"import os, time\n{note(truth, 'begun')}\n"
-        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
-    )
-    wait_for(truth, "begun")
-    daemon.start()
-    runtime = adopted(daemon, kernel.connection_file)
+    runtime, go = joined_in_the_middle(state, daemon, kernel_named, "pass")
+    truth = state.project / "truth"
     assert runtime["activity"] is None
     ids = [
         daemon.call("execution.submit", runtime=runtime["id"], code=note(truth, word))["id"]
@@ -210,3 +210,15 @@ def test_it_is_ended_if_that_is_insisted_on(daemon: Daemon, kernel_named: Kernel
     daemon.call("runtime.remove", runtime=kernel.connection_file.stem)
     assert not os.path.exists(kernel.connection_file)
     assert daemon.call("runtime.list", all=True) == []
+
+
+def test_the_first_caller_of_a_daemon_may_name_it(state: State, kernel_named: KernelNamed) -> None:
+    """Nothing is known of it, and nobody waits but who calls."""
+    kernel = kernel_named("python3")
+    kernel.client()
+    daemon = Daemon(state).start()
+    try:
+        runtime = daemon.call("runtime.get", runtime=kernel.connection_file.stem)
+        assert (runtime["pid"], runtime["status"]) == (kernel.pid, "alive")
+    finally:
+        daemon.dispose()
