@@ -70,7 +70,8 @@ BASH = Snippets(
     variable="a_name_to_complete",
     assignment="a_name_to_complete=42",
     prefix="echo $a_name_to_",
-    begin="echo begun; sleep 60",
+    # Said by who sleeps: between two commands bash may take no notice of an interrupt.
+    begin="sh -c 'echo begun; exec sleep 60'",
     display=f"echo '{HTML}' | displayHTML",
     update=f"echo old | displayHTML one; echo '{HTML}' | displayHTML one",
 )

@@ -92,10 +92,9 @@ def test_files_that_vanish_at_once_leave_nothing(state: State, fakes: Fakes) -> 
 def test_stale_files_are_listed_as_dead_and_pruned(state: State) -> None:
     directory = state.root / "jr"
     directory.mkdir()
-    files = {
-        connection_file.write(directory / f"kernel-{number}.json", LONG_AGO_S, key=str(number))
-        for number in range(STALE)
-    }
+    # Names of this test's own: what another's command line names may be booting.
+    names = [f"kernel-{state.root.name}-{number}.json" for number in range(STALE)]
+    files = {connection_file.write(directory / name, LONG_AGO_S, key=name) for name in names}
     daemon = Daemon(state).start()
     try:
         until(lambda: len(listed(daemon)) == STALE, "all that is stale")
