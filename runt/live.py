@@ -288,8 +288,16 @@ class Live:
 
         def answered(result: Any, failure: CallFailed | None) -> None:
             self._interrupt_answered = True
-            if failure is not None and self._stdout_lost is None:
+            if self._stdout_lost is not None:
+                return
+            if failure is not None:
                 self._writer.put_line(2, f"runt: {failure}\n")
+            elif not result.get("ended", True) and self.status not in exits.BY_STATUS:
+                delivered = (
+                    f"the interrupt was delivered ({result['how']}) and has not taken effect"
+                )
+                hint = "Ctrl-C again leaves it running"
+                self._writer.put_line(2, f"runt: {delivered} yet; {hint}\n")
 
         if not self._interrupt_sent:
             self._interrupt_sent = True

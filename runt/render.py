@@ -51,6 +51,8 @@ def _state(runtime: dict[str, Any]) -> str:
         return "dead (out of memory)"
     if ended["reason"] == "not_started":
         return "dead (not started)"
+    if ended["reason"] == "shutdown_request":
+        return "dead (shut down)"
     if ended["signal"] is not None:
         return f"dead ({_signal_name(ended['signal'])})"
     if ended["code"] is not None:

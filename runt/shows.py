@@ -44,7 +44,8 @@ class Shows:
         fd, text = outputs.of_output(output)
         if fd == 1 and self._streams_to:
             fd = self._streams_to
-        if output["output_type"] == "error" and not self._colour[fd]:
+        # Streams are as the program wrote them: it could see that they are no terminal.
+        if output["output_type"] != "stream" and not self._colour[fd]:
             from runtimed.model.text import without_ansi
 
             text = without_ansi(text)
@@ -91,9 +92,12 @@ def is_pipe(fd: int) -> bool:
 
 def value_text(result: dict[str, Any] | None, form: str) -> str:
     """Return an execute_result's value alone: as text, or as JSON. Raises `Failure`."""
+    from runtimed.model.text import without_ansi
+
     data = (result or {}).get("data") or {}
     if form == "text":
-        return outputs.rich(data)
+        shown = outputs.rich(data)
+        return shown if takes_colour(1) else without_ansi(shown)
     import json
 
     if not data:
@@ -102,7 +106,7 @@ def value_text(result: dict[str, Any] | None, form: str) -> str:
         return json.dumps(data["application/json"], ensure_ascii=False) + "\n"
     import ast
 
-    text = outputs.as_text(data.get("text/plain", ""))
+    text = without_ansi(outputs.as_text(data.get("text/plain", "")))
     try:
         return json.dumps(ast.literal_eval(text), ensure_ascii=False, allow_nan=False) + "\n"
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):

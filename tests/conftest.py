@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness import daemon as harness
 
@@ -20,6 +21,10 @@ pytest_plugins = [
     "tests.harness.foreign",
     "tests.harness.jupyter_server",
 ]
+
+# No test is about how long something takes.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
 
 # A job in a shell's background, or nohup's, begins with some of these ignored, and so would all
 # that tests start.

@@ -46,7 +46,7 @@ def _first_line(execution: dict[str, Any]) -> str:
 COLUMNS: tuple[render.Column, ...] = (
     ("ID", lambda e: short(e["id"])),
     ("Time", _time),
-    ("Runtime", lambda e: e["runtime"]["name"]),
+    ("Runtime", lambda e: e["runtime"].get("notebook") or e["runtime"]["name"]),
     ("Status", lambda e: e["status"]),
     ("Who", _who),
     ("Code", _first_line),
@@ -71,7 +71,7 @@ COLUMNS: tuple[render.Column, ...] = (
 def command(runtime: str | None, number: int, quiet: bool, as_json: bool) -> None:
     """List what was run, newest first, whoever ran it: `you` through runt, `foreign` elsewhere.
 
-    Of a notebook: what was run in any kernel that it has had.
+    Of a notebook: what was run in any kernel that it has had, by any name that it has had.
     """
     references: list[str | None] = [None]
     if runtime is not None:
@@ -114,18 +114,25 @@ def _meant(reference: str) -> list[str]:
 def of_notebook(runtimes: list[dict[str, Any]], reference: str, real: str) -> list[str]:
     """Return the ids of the runtimes of a notebook: by its path, its end, or its name alone.
 
-    A Jupyter server's paths begin at its own root. Raises `ConflictFailure` where notebooks in
-    several places have that name.
+    A name that it had before counts too. A Jupyter server's paths begin at its own root. Raises
+    `ConflictFailure` where notebooks in several places have that name.
     """
-    owned = [(r["id"], (r.get("owner") or {}).get("path") or "") for r in runtimes]
+    owned = [(runtime["id"], _paths(runtime.get("owner") or {})) for runtime in runtimes]
     for matches in (
         lambda path: path in (reference, real),
         lambda path: real.endswith("/" + path.lstrip("/")),
         lambda path: os.path.basename(path) == reference,
     ):
-        found = [(id, path) for id, path in owned if path and matches(path)]
-        if len(paths := sorted({path for _, path in found})) > 1:
-            raise ConflictFailure(f"{reference} may be any of: {', '.join(paths)}")
+        found: dict[str, str] = {}
+        for id, paths in owned:
+            for path in filter(matches, paths):
+                found.setdefault(id, path)
+        if len(places := sorted(set(found.values()))) > 1:
+            raise ConflictFailure(f"{reference} may be any of: {', '.join(places)}")
         if found:
-            return [id for id, _ in found]
+            return list(found)
     return []
+
+
+def _paths(owner: dict[str, Any]) -> list[str]:
+    return [path for path in (owner.get("path"), *owner.get("earlier_paths", ())) if path]

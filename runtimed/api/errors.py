@@ -10,7 +10,8 @@
     ├── Conflict               4   AmbiguousReference · RuntimeAlive · RuntimeDead · NameTaken
     │                              · ExecutionConflict · NotWaitingForInput · StaleCursor
     │                              · CannotInterrupt · NotOurs · NoServer · KernelBusy
-    │                              · VariablesUnsupported
+    │                              · VariablesUnsupported · NotConfirmed
+    │                              · KernelUnresponsive
     ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
     │                              · StoreUnavailable · KeeperUnavailable
     │                              · FinderUnavailable
@@ -248,12 +249,21 @@ class NotOurs(Conflict):
 
 
 class NoServer(Conflict):
-    """Runtime {runtime} has no Jupyter server that could restart it;
+    """Runtime {runtime} was started by {owner}, and has no Jupyter server that could restart it;
     `runt stop --force {runtime}` ends it, `runt start` begins another.
     """
 
     code = -32070
     runtime: str
+    owner: str
+
+
+class NotConfirmed(Conflict):
+    """Runtime {runtime} was not sent a signal: {reason}."""
+
+    code = -32073
+    runtime: str
+    reason: str
 
 
 class KernelBusy(Conflict):
@@ -263,12 +273,20 @@ class KernelBusy(Conflict):
     runtime: str
 
 
+class KernelUnresponsive(Conflict):
+    """The kernel of runtime {runtime} does not answer: its process is stopped, or hangs."""
+
+    code = -32074
+    runtime: str
+
+
 class VariablesUnsupported(Conflict):
-    """The variables of a kernel of {language} cannot be listed (runtime {runtime})."""
+    """The variables of a kernel of {language} cannot be listed: {reason} (runtime {runtime})."""
 
     code = -32072
     runtime: str
     language: str
+    reason: str
 
 
 class Unavailable(ApiError):
@@ -376,23 +394,3 @@ class Internal(ApiError):
     code = -32603
     exit_code = 70
     incident: str
-
-
-def tree(root: type[ApiError] = ApiError) -> list[type[ApiError]]:
-    """Return the class and all below it, in the order they were written."""
-    found = [root]
-    for child in root.__subclasses__():
-        found += tree(child)
-    return found
-
-
-def from_wire(error: dict[str, Any]) -> ApiError:
-    """Return the exception for a JSON-RPC error object; unknown names become `Internal`."""
-    data = dict(error.get("data") or {})
-    name = data.pop("name", None)
-    data.pop("exit_code", None)
-    data.pop("retryable", None)
-    for cls in tree():
-        if cls.__name__ == name and data.keys() == cls.fields().keys():
-            return cls(**data)
-    return Internal(incident=str(error.get("message", "unknown")))

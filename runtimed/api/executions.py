@@ -19,7 +19,13 @@ from runtimed.api.errors import (
     RuntimeDead,
     StoreUnavailable,
 )
-from runtimed.api.runtimes import _FIND_ERRORS, _START_ERRORS, InterruptSeconds, RuntimeName
+from runtimed.api.runtimes import (
+    _FIND_ERRORS,
+    _START_ERRORS,
+    InterruptForce,
+    InterruptSeconds,
+    RuntimeName,
+)
 from runtimed.api.types import (
     Blob,
     CellRef,
@@ -170,7 +176,7 @@ class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     """
 
     execution: ExecutionRefStr
-    force: Annotated[bool, Meta(description="Also where the kernel dies of it.")] = False
+    force: InterruptForce = False
     wait_s: InterruptSeconds = 5.0
 
 

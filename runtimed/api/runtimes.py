@@ -20,8 +20,10 @@ from runtimed.api.errors import (
     KernelDidNotStart,
     KernelNotFound,
     KernelProgramMissing,
+    KernelUnresponsive,
     NameTaken,
     NoServer,
+    NotConfirmed,
     NotOurs,
     RuntimeAlive,
     RuntimeDead,
@@ -62,6 +64,10 @@ RuntimeName = Annotated[
 ]
 InterruptSeconds = Annotated[
     float, Meta(ge=0, description="Seconds in which the execution may be seen to end.")
+]
+InterruptForce = Annotated[
+    bool,
+    Meta(description="Also where the kernel dies of it, or does not say what it is at."),
 ]
 _START_ERRORS = (
     KernelNotFound,
@@ -142,7 +148,9 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
     ] = 60.0
 
 
-@api("runtime.stop", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, KeeperUnavailable))
+@api(
+    "runtime.stop", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, NotConfirmed, KeeperUnavailable)
+)
 class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
     """Ask the kernel to shut down, then SIGTERM, then SIGKILL; say which one worked."""
 
@@ -151,7 +159,9 @@ class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
     force: Force = False
 
 
-@api("runtime.kill", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, KeeperUnavailable))
+@api(
+    "runtime.kill", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, NotConfirmed, KeeperUnavailable)
+)
 class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
     """Kill the kernel's process and all below it, at once."""
 
@@ -184,7 +194,7 @@ class RuntimeInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     """Interrupt what the kernel is running now, as execution.interrupt does."""
 
     runtime: RuntimeRefStr
-    force: Annotated[bool, Meta(description="Also where the kernel dies of it.")] = False
+    force: InterruptForce = False
     wait_s: InterruptSeconds = 5.0
 
 
@@ -247,7 +257,10 @@ class RuntimeForget(Call[Forgotten], frozen=True, kw_only=True):
 @api(
     "runtime.variables",
     Effect.READ,
-    errors=(*_FIND_ERRORS, RuntimeDead, KernelBusy, VariablesUnsupported, KeeperUnavailable),
+    errors=(
+        *(*_FIND_ERRORS, RuntimeDead, KernelBusy, KernelUnresponsive, VariablesUnsupported),
+        KeeperUnavailable,
+    ),
 )
 class RuntimeVariables(Call[Variables], frozen=True, kw_only=True):
     """Look at the variables of a Python kernel, also while it computes if it has subshells."""

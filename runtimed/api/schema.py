@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runtimed import __version__
+from runtimed.api.error_tree import tree
 from runtimed.api.errors import (
     ApiError,
     Denied,
@@ -25,7 +26,6 @@ from runtimed.api.errors import (
     ParseError,
     RequestTooLarge,
     ShuttingDown,
-    tree,
 )
 from runtimed.api.events import Event
 from runtimed.api.registry import REGISTRY

@@ -39,7 +39,9 @@ Record = Literal["all", "metadata", "off"]
 
 
 class Exit(Document):
-    """How a kernel's process ended. ``reason``: exit, signal, oom, unknown or not_started.
+    """How a kernel's process ended.
+
+    ``reason``: exit, signal, shutdown_request, oom, unknown or not_started.
 
     ``stderr`` has the last lines that it wrote, where it was we who started it.
     """
@@ -54,7 +56,8 @@ class Owner(Document):
     """Who started an adopted kernel, and ends it with itself.
 
     A Jupyter server with its address and the notebook's path, or the process above the kernel;
-    ``name`` is the program's.
+    ``name`` is the program's. ``earlier_paths`` are those that the notebook had before, newest
+    first.
     """
 
     kind: Literal["jupyter_server", "process"]
@@ -62,6 +65,7 @@ class Owner(Document):
     path: str | None = None
     pid: int | None = None
     name: str | None = None
+    earlier_paths: list[str] = []
 
 
 class Runtime(Document):
@@ -103,11 +107,12 @@ class Runtime(Document):
 
 
 class RuntimeRef(Document):
-    """A runtime, inside another document."""
+    """A runtime, inside another document. ``notebook`` is the name of its owner's."""
 
     id: str
     name: str
     kernel_name: str
+    notebook: str | None = None
 
 
 class RequestedBy(Document):
@@ -246,12 +251,16 @@ class Ended(Document):
 class Interrupted(Document):
     """How it was interrupted: signal, message, cancelled, or none where it was final already.
 
-    ``ended`` says whether the execution was seen to end within the time that was given.
+    ``ended`` says whether the execution was seen to end within the time that was given, ``status``
+    as what: code may catch an interrupt, or end before it takes effect, and a kernel may die of
+    it. ``reason`` says why the kernel ended.
     """
 
     how: Literal["signal", "message", "cancelled", "none"]
     execution: str | None
     ended: bool
+    status: ExecutionStatus | None = None
+    reason: str | None = None
 
 
 class Variable(Document):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
-from runtimed.api.errors import from_wire
+from runtimed.api.error_tree import from_wire
 from runtimed.api.events import Event, EventsSubscribe
 from runtimed.api.types import Hello
 from runtimed.client import lines

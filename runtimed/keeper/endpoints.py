@@ -49,17 +49,25 @@ class Endpoints:
     launched: bool = False
 
     @classmethod
-    def load(cls, path: str, *, launched: bool = False) -> Endpoints:
-        """Read a connection file; raises `UnusableConnectionFile`."""
+    def load(cls, path: str, *, launched: bool = False, ip: str | None = None) -> Endpoints:
+        """Read a connection file; raises `UnusableConnectionFile`.
+
+        ``ip`` stands for a path that is relative, to where its kernel was when it began to listen.
+        """
         try:
             content: dict[str, Any] = json.loads(Path(path).read_bytes())
             transport = content.get("transport", "tcp")
             if transport not in ("tcp", "ipc"):
                 raise UnusableConnectionFile(f"transport {transport!r} in {path}")
+            named = str(content.get("ip") or "127.0.0.1")
+            if transport == "ipc" and not os.path.isabs(named):
+                if ip is None or not os.path.isabs(ip):
+                    raise UnusableConnectionFile(f"a relative path in {path}")
+                named = ip
             public, secret = content.get("curve_publickey"), content.get("curve_secretkey")
             return cls(
                 transport,
-                str(content.get("ip") or "127.0.0.1"),
+                named,
                 {name: int(content[f"{name}_port"]) for name in (*CHANNELS, "hb")},
                 (public.encode(), secret.encode()) if public and secret else None,
                 launched,

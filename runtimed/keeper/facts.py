@@ -36,6 +36,7 @@ _SEGMENT_FIELDS = (
 )
 #: What the heads of older journals do not have.
 _RECORDING_FIELDS = ("record", "session")
+_LATER_FIELDS = (*_RECORDING_FIELDS, "ip")
 
 
 class Phase(enum.StrEnum):
@@ -57,6 +58,8 @@ class Facts:
     start_time: int | None = None
     boot_id: str | None = None
     connection_file: str | None = None
+    ip: str | None = None
+    """What is meant where the connection file has a relative path."""
     launched: bool = False
     channels: list[str] = field(default_factory=list)
     endpoints: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +97,8 @@ class Facts:
         Other requests may be busy after it without being hit, such as kernel_info on control.
         What may have begun while nobody listened counts if nothing else can be running.
         """
+        if self._is_answered(msg_id):
+            return False  # its idle status is late
         if msg_id not in self.busy:
             return self._shell.may_run_unheard(msg_id) and not any(
                 type_ == _EXECUTION and not self._is_answered(other)
@@ -109,7 +114,7 @@ class Facts:
 
         Of the ids that were answered, only those of the segment that ends here are taken along.
         """
-        names = (*_SEGMENT_FIELDS, *_RECORDING_FIELDS)
+        names = (*_SEGMENT_FIELDS, *_LATER_FIELDS)
         meta: dict[str, Any] = {name: getattr(self, name) for name in names}
         meta["busy"] = dict(self.busy)
         meta["sent"] = [*self._unanswered, *self._recent]
@@ -218,6 +223,7 @@ class Facts:
                 meta,
                 ("incarnation", "pid", "start_time", "boot_id", "connection_file", "launched"),
             )
+            self.ip = meta.get("ip")
             if not same_file:
                 self.endpoints = {}
             self.phase = Phase.RUNNING
@@ -249,7 +255,7 @@ class Facts:
 
     def _restore(self, meta: dict[str, Any]) -> None:
         self._take(meta, _SEGMENT_FIELDS)
-        self._take(meta, [name for name in _RECORDING_FIELDS if name in meta])
+        self._take(meta, [name for name in _LATER_FIELDS if name in meta])
         self.phase = Phase(meta["phase"])
         self.busy = dict(meta["busy"])
         requests = {request: Sight(sight) for request, sight in meta.get("shell", {}).items()}

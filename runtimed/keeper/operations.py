@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from runtimed.keeper.keeper import Keeper
     from runtimed.keeper.probe import Pulse
+    from runtimed.keeper.process import Process
     from runtimed.keeper.request import Request
 
 
@@ -60,7 +61,13 @@ def _open(keeper: Keeper, request: Request) -> None:
     if not channels or not set(channels) <= set(CHANNELS):
         raise Refused(Refusal.BAD_REQUEST, f"channels must be of {', '.join(CHANNELS)}")
     runtime = keeper.create(request.text("runtime"))
-    runtime.open(request.text("connection_file"), identity, request.flag("launched"), channels)
+    runtime.open(
+        request.text("connection_file"),
+        identity,
+        request.flag("launched"),
+        channels,
+        ip=request.text_or_none("ip"),
+    )
     request.reply({"incarnation": runtime.facts.incarnation})
 
 
@@ -124,11 +131,16 @@ def _signal(keeper: Keeper, request: Request) -> None:
     signum = request.number("signum")
     if not _is_signal(signum):
         raise Refused(Refusal.BAD_REQUEST, f"no such signal: {signum}")
-    if process is None:
+    meant = request.number_or_none("pid"), request.number_or_none("start_time")
+    if process is None or meant not in ((None, None), _known(process)):
         request.reply({"delivered": False})
         return
     send = process.signal_tree if request.flag("tree") else process.signal_group
     request.reply({"delivered": send(signum)})
+
+
+def _known(process: Process) -> tuple[int, int]:
+    return process.identity.pid, process.identity.start_time
 
 
 def _keypair(keeper: Keeper, request: Request) -> None:

@@ -71,4 +71,5 @@ def _recover_running(runtime: Runtime, last_at_ns: int) -> None:
         facts.launched,
         channels or ("iopub", "control"),
         reason="keeper_restarted",
+        ip=facts.ip,
     )

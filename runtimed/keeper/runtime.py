@@ -227,7 +227,9 @@ class Runtime:
         A connection file may be deleted while the kernel lives, or by the kernel when it ends.
         """
         try:
-            return Endpoints.load(self.facts.connection_file or "", launched=self.facts.launched)
+            return Endpoints.load(
+                self.facts.connection_file or "", launched=self.facts.launched, ip=self.facts.ip
+            )
         except UnusableConnectionFile:
             if not self.facts.endpoints:
                 raise
@@ -253,8 +255,12 @@ class Runtime:
         launched: bool,
         channels: Sequence[str],
         reason: str | None = None,
+        ip: str | None = None,
     ) -> None:
-        """Connect to a kernel that exists: a new incarnation, which the journal tells."""
+        """Connect to a kernel that exists: a new incarnation, which the journal tells.
+
+        ``ip`` is what is meant where the connection file has a relative path.
+        """
         if identity is None and launched and self.process is not None:
             identity = self.process.identity
         same = identity is not None and identity.pid == self.facts.pid
@@ -270,6 +276,7 @@ class Runtime:
             "start_time": identity.start_time if identity else None,
             "boot_id": boot_id(),
             "connection_file": connection_file,
+            "ip": ip,
             "launched": launched,
             "channels": list(channels),
         }

@@ -91,7 +91,8 @@ class Actor:
     def __init__(self, row: RuntimeRow, parts: Parts) -> None:
         self.row = row
         self.parts = parts
-        self.state = RuntimeState(row, idle_since_s=steady_s())
+        is_shared = row.origin == "adopted"
+        self.state = RuntimeState(row, idle_since_s=steady_s(), is_shared=is_shared)
         self.messenger = Messenger(row, parts.link)
         self.queue = Queue(self)
         self.intake = Intake(
@@ -226,16 +227,33 @@ class Actor:
 
     # The kernel
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the process that we know has answered a signed message, and no other before."""
+        known = [self.row.pid, self.row.start_time]
+        return self.row.pid is not None and self.row.launch.get("answered") == known
+
     def _reconnect(self) -> None:
         """Connect anew to a process that goes on living though a connection to it was lost."""
-        if self.state.is_connected or self.row.status not in ("alive", "unresponsive"):
-            return
         if self.row.origin == "adopted":
-            self.parts.lost(self.row)
-        else:
+            if self._is_adrift:
+                self.parts.lost(self.row)
+        elif not self.state.is_connected and self.row.status in ("alive", "unresponsive"):
             log.warning("%s lost its connection and lives: connecting again", self.row.id)
             with contextlib.suppress(KeeperUnavailable):
                 self.messenger.open()
+
+    @property
+    def _is_adrift(self) -> bool:
+        """Whether it is an adopted kernel's that nobody holds, or would see answer, or end."""
+        if self.row.origin != "adopted" or self.row.status == "dead" or self.starts_wanted:
+            return False
+        return self.row.status == "starting" or not self.state.is_connected
+
+    def look_again(self) -> None:
+        """Have an adopted kernel that is adrift looked for, if it still is so in a moment."""
+        if self._is_adrift:
+            asyncio.get_running_loop().call_later(RECONNECT_S, self._reconnect)
 
     def _be_patient(self) -> None:
         """Send nothing for a while: a Jupyter server interrupts a kernel before it restarts it."""
@@ -261,6 +279,9 @@ class Actor:
         """Take a kernel_info_reply; once it is heard on iopub too, the runtime is alive."""
         state = self.state
         state.has_answered = True
+        if self.row.origin == "adopted" and not self.is_confirmed:
+            self.row.launch["answered"] = [self.row.pid, self.row.start_time]
+            self._is_unsaved = True
         implementations.remember(self.row, content)
         if not state.is_heard and state.unheard < UNHEARD_ANSWERS:
             # The subscription had not reached the kernel yet (JEP 65 tells why): ask once more.
@@ -331,11 +352,18 @@ class Actor:
         if self.row.status in ("alive", "unresponsive"):
             state.has_answered = state.is_heard = True
             state.is_shell_known = self.row.origin == "launched"
+            state.is_shared |= self._was_shared()
         if not state.is_connected:
             return
         if not state.has_answered:
             self._ask_kernel_info()
         self._check_running()
+
+    def _was_shared(self) -> bool:
+        """Whether others have run something in it, or may have: it is not always recorded."""
+        if self.row.record == "off":
+            return True
+        return self.parts.recorder.store.read(executions.has_foreign, self.row.id)
 
     def _check_running(self) -> None:
         """Find out what became of executions whose end may have been missed."""

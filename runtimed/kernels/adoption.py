@@ -14,19 +14,18 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ulid import ULID
-
 from runtimed.api.errors import KeeperUnavailable, ShuttingDown, StoreUnavailable
-from runtimed.kernels import connection_files, identity, launch, naming, runtime_dirs
+from runtimed.kernels import adopted, connection_files, identity, launch, runtime_dirs
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.effects import Exited
 from runtimed.kernels.link import Refused
 from runtimed.kernels.ownership import Ownership
+from runtimed.kernels.process_scan import Scans
 from runtimed.kernels.recording import record_of
+from runtimed.kernels.rejections import Rejections
 from runtimed.kernels.specs import FindingFailed
 from runtimed.kernels.watching import UNCONFIRMED, probe
 from runtimed.recorder import Batch
-from runtimed.store.runtimes import RuntimeRow
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from runtimed.kernels.connection_files import ConnectionFile
     from runtimed.kernels.specs import SpecFinder
     from runtimed.kernels.supervisor import Supervisor
+    from runtimed.store.runtimes import RuntimeRow
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,10 @@ ORPHAN_S = 2.0
 CONTROL_SILENCE_S = 2.0
 #: When a kernel that ended is looked for again: its owner may be restarting it.
 _REVISITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.5, 2.0, 3.0, 5.0, 5.0, 10.0)
-#: How long the first look may take before it is not waited for any more.
-FIRST_LOOK_S = 0.5
+#: How long the first look may take before it is not waited for any more: a kernel that is stopped
+#: takes two seconds to be known as one.
+FIRST_LOOK_S = 3.0
+LOST = "its sockets' path is relative to the directory of a process that is not known"
 #: How many connection files are knocked at at once.
 _KNOCKS = 16
 
@@ -63,6 +65,8 @@ class Adopter:
         self._supervisor = supervisor
         self._finder = finder
         self._taken: set[Hashable] = set()
+        self._rejections = Rejections()
+        self._scans = Scans()
         self._has_scanned = False
         self.has_looked = asyncio.Event()
         """Set once what was there at first is adopted, or is not to be: soon, in any case."""
@@ -84,18 +88,40 @@ class Adopter:
 
     async def _look(self) -> None:
         """Take every connection file that is not known to be alive."""
-        files = await asyncio.to_thread(connection_files.scan, self.directories)
+        rejected: dict[str, str] = {}
+        files = await asyncio.to_thread(
+            connection_files.scan, self.directories, rejected.__setitem__
+        )
+        self._rejections.tell(rejected)
         known = self._known()
         for file in files.values():
             row = known.get(file.path) or known.get(file.address)
+            if row is not None and row.origin == "adopted" and row.connection_file != file.path:
+                await self._follow(row, file)
             if row is None or (row.origin == "adopted" and row.status == "dead"):
                 self._begin(file, row)
+        for actor in list(self._supervisor.actors.values()):
+            actor.look_again()
         paths = {file.path for file in files.values()}
+        self._rejections.forget_but(paths)
         for row in list(self._supervisor.rows.values()):
             # What was stale when we first saw it, and is gone: nobody ever met it.
             if row.origin == "adopted" and row.incarnation == 0 and row.status == "dead":
                 if row.connection_file not in paths:
                     await self._supervisor.remove(row, with_file=False)
+
+    async def _follow(self, row: RuntimeRow, file: ConnectionFile) -> None:
+        """Note where a connection file is now, if it was moved there."""
+        if await asyncio.to_thread(os.path.lexists, row.connection_file):
+            return
+        row.connection_file = file.path
+        with contextlib.suppress(StoreUnavailable):  # the next save has it
+            if (actor := self._supervisor.actors.get(row.id)) is not None:
+                actor.save()
+            else:
+                batch = Batch(now_ms())
+                batch.runtimes[row.id] = row
+                self._supervisor.parts.recorder.commit(batch)
 
     def _known(self) -> dict[Hashable, RuntimeRow]:
         """Return the runtimes by address, and ours by the path of their file too."""
@@ -117,7 +143,7 @@ class Adopter:
         """Adopt it if somebody is there, or soon will be; else list what it has left."""
         try:
             is_new = row is None
-            row = row or self._new_row(file)
+            row = row or adopted.new_row(file)
             if await self._knock(file):
                 await self._adopt(file, row, is_new=is_new)
             elif _is_young(file) and await self._is_born(file, row):
@@ -136,11 +162,19 @@ class Adopter:
 
     async def _knock(self, file: ConnectionFile) -> bool:
         async with self._knocks:
-            return await connection_files.listens(file) is not False
+            return await connection_files.listens(await self._located(file)) is not False
+
+    async def _located(self, file: ConnectionFile) -> ConnectionFile:
+        if not file.is_lost:
+            return file
+        return await asyncio.to_thread(identity.located, file, await self._scans.next())
+
+    async def _is_named(self, file: ConnectionFile) -> bool:
+        return await asyncio.to_thread(identity.is_named, file, await self._scans.next())
 
     async def _is_born(self, file: ConnectionFile, row: RuntimeRow) -> bool:
         """Wait for a kernel that may yet come, listed as starting; say whether it did."""
-        actor = self._supervisor.enter(row)
+        actor = self._enter(row)
         actor.starts_wanted += 1
         row.status, row.ended_ms, row.exit = "starting", None, None
         is_there = False
@@ -162,7 +196,7 @@ class Adopter:
         if not _is_young(file) or not await asyncio.to_thread(os.path.exists, file.path):
             return False
         is_newborn = time.time() - file.mtime_ns / 1e9 < ORPHAN_S
-        return is_newborn or await asyncio.to_thread(identity.is_named, file)
+        return is_newborn or await self._is_named(file)
 
     def _note_end(self, row: RuntimeRow) -> None:
         """Note that the kernel is gone, though somebody else listens where it did."""
@@ -179,7 +213,7 @@ class Adopter:
         listen where we cannot reach it.
         """
         is_there = await asyncio.to_thread(os.path.lexists, file.path)
-        if is_there and await asyncio.to_thread(identity.is_named, file):
+        if is_there and await self._is_named(file):
             is_there = False
         if is_there and row.id not in self._supervisor.rows:
             self._enter_dead(row)
@@ -188,94 +222,91 @@ class Adopter:
 
     def _enter_dead(self, row: RuntimeRow) -> None:
         """List what left nothing but its connection file, so that it can be removed."""
+        adopted.give_name(row, self._supervisor.rows.values())
         row.status, row.ended_ms, row.exit = "dead", row.created_ms, {"reason": "unknown"}
+        if row.transport == "ipc" and not os.path.isabs(row.ip or ""):
+            row.notices = [LOST]
         batch = Batch(row.created_ms)
         batch.runtimes[row.id] = row
         self._supervisor.parts.recorder.commit(batch)
         self._supervisor.rows[row.id] = row
 
-    def _new_row(self, file: ConnectionFile) -> RuntimeRow:
-        created_ms = now_ms()
-        return RuntimeRow(
-            id=str(ULID.from_timestamp(created_ms / 1000)),
-            name=naming.free_name(self._supervisor.rows.values(), file.kernel_name or "kernel"),
-            kernel_name=file.kernel_name,
-            language=None,
-            origin="adopted",
-            status="starting",
-            incarnation=0,
-            pid=None,
-            start_time=None,
-            boot_id=None,
-            connection_file=file.path,
-            transport=file.transport,
-            ip=file.ip,
-            private=file.transport == "ipc" or file.is_curve,
-            environment=None,
-            environment_key="",
-            project=None,
-            implicit=False,
-            cwd="",
-            idle_stop_s=None,
-            created_ms=created_ms,
-            ended_ms=None,
-            exit=None,
-            notices=[],
-            launch={"connection": file.info},
-            journal_offset=0,
-            removed_ms=None,
-        )
-
     async def _adopt(self, file: ConnectionFile, row: RuntimeRow, *, is_new: bool) -> None:
         """Connect to the kernel, in a new runtime or in the one that it was before."""
-        supervisor = self._supervisor
-        process = await asyncio.to_thread(identity.find_process, file)
+        file = await self._located(file)
+        scan = await self._scans.next()
+        process = await asyncio.to_thread(identity.find_process, file, scan)
         if isinstance(process, identity.Stranger):
-            log.info("%s: %s", file.path, process.reason)
+            self._rejections.tell_of(file, process.reason)
             self._note_end(row)
             return
-        await supervisor.keeper()
-        actor = supervisor.enter(row)
+        await self._supervisor.keeper()
+        actor = self._enter(row)
         actor.starts_wanted += 1
         try:
             async with actor.lifecycle:
                 if actor.state.is_connected:
-                    return  # it was found by its file and by its end, and the other was first
+                    # It was found by its file and by its end, and the other was first; or a daemon
+                    # before this one was, and did not live to hear it answer.
+                    await self._settle(actor)
+                    return
                 actor.state.is_starting = actor.state.is_fresh = True
-                _describe(row, process)
+                adopted.describe(row, process)
+                if file.directory is not None:
+                    row.ip = os.path.join(file.directory, file.ip)
                 if is_new:
-                    row.record = record_of(supervisor.parts, row)
-                await self._open(actor)
+                    row.record = record_of(self._supervisor.parts, row)
+                incarnation = await self._open(actor)
                 actor.state.is_starting = False
                 self.ownership.is_due.set()
-                await self._confirm(actor)
+                await self._confirm(actor, incarnation)
         finally:
             actor.starts_wanted -= 1
             actor.state.is_starting = False
             actor.ring()
         await self._take_from_spec(actor)
 
-    async def _open(self, actor: Actor) -> None:
+    def _enter(self, row: RuntimeRow) -> Actor:
+        """Enter a runtime into the table as one that lives, by a name that no other has."""
+        if row.id not in self._supervisor.actors:
+            adopted.give_name(row, self._supervisor.rows.values())
+        return self._supervisor.enter(row)
+
+    async def _open(self, actor: Actor) -> int:
+        """Have the keeper connect; return the incarnation."""
         row = actor.row
         row.status, row.ended_ms, row.exit = "starting", None, None
         actor.messenger.new_key()
-        actor.save()
         try:
+            actor.save()
             await actor.apply_record()
-            await actor.messenger.open()
-        except (KeeperUnavailable, Refused):
+            return int((await actor.messenger.open())["incarnation"])
+        except (KeeperUnavailable, StoreUnavailable, Refused):
             _end(actor)  # the next look at the connection files tries again
             raise
 
-    async def _confirm(self, actor: Actor) -> None:
-        """See it answer; one whose control is silent is asked on its shell, and may be busy."""
+    async def _confirm(self, actor: Actor, incarnation: int) -> None:
+        """See it answer, or end it: it is not starting any more after this.
+
+        One whose control is silent is asked on its shell, and may be busy. Where no process is
+        known, nobody tells of its end but the connection.
+        """
         row, state = actor.row, actor.state
-        try:
+
+        def has_ended() -> bool:
+            if row.pid is None:
+                return state.lost_incarnation == incarnation
+            return actor.ended_pid == row.pid
+
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONTROL_SILENCE_S):
-                await actor.until(
-                    lambda: row.status in ("alive", "dead") or actor.ended_pid == row.pid
-                )
-        except TimeoutError:
+                await actor.until(lambda: row.status in ("alive", "dead") or has_ended())
+        if row.status == "dead":
+            return
+        if has_ended() or (row.pid is None and not state.is_connected):
+            _end(actor)
+            self._lost(row)
+        elif row.status != "alive":
             if UNCONFIRMED not in row.notices:
                 row.notices.append(UNCONFIRMED)
             row.status = "unresponsive"
@@ -283,8 +314,11 @@ class Adopter:
             if state.is_connected:
                 actor.messenger.try_kernel_info()
                 await probe(actor)
-        if row.status != "dead" and row.pid is not None and actor.ended_pid == row.pid:
-            _end(actor)  # it ended while it was being taken for starting
+
+    async def _settle(self, actor: Actor) -> None:
+        """Confirm or end what is starting, and has nobody any more who would."""
+        if actor.row.status == "starting":
+            await self._confirm(actor, actor.row.incarnation)
 
     async def _take_from_spec(self, actor: Actor) -> None:
         """Note what its kernelspec says: how to interrupt it; if it is mute, its language."""
@@ -316,17 +350,26 @@ class Adopter:
                     row.launch["connection"]
                 ):
                     break
-                if await connection_files.listens(file):
+                if await connection_files.listens(await self._located(file)):
                     await self._adopt(file, row, is_new=False)
-                    if row.status != "dead":
+                    if self._is_held(row):
                         return
                 self.end_unwatched(row)
                 await asyncio.sleep(delay_s)
-            self.end_unwatched(row)
+            if not self._is_held(row):
+                self.end_unwatched(row)
+            if (actor := self._supervisor.actors.get(row.id)) is not None:
+                async with actor.lifecycle:
+                    await self._settle(actor)
         except (KeeperUnavailable, StoreUnavailable, ShuttingDown, Refused) as error:
             log.warning("%s is not adopted again now: %s", row.id, error)
         finally:
             self._taken.discard(row.id)
+
+    def _is_held(self, row: RuntimeRow) -> bool:
+        """Say whether it lives, and we are connected: then somebody hears of its end."""
+        actor = self._supervisor.actors.get(row.id)
+        return actor is not None and row.status != "dead" and actor.state.is_connected
 
     def end_unwatched(self, row: RuntimeRow) -> None:
         """End the runtime of a kernel that refuses connections and has no process that we know."""
@@ -349,11 +392,3 @@ def _end(actor: Actor) -> None:
 
 def _is_young(file: ConnectionFile) -> bool:
     return time.time() - file.mtime_ns / 1e9 < BIRTH_S
-
-
-def _describe(row: RuntimeRow, process: identity.Process | None) -> None:
-    """Note which process it is, where that could be found out."""
-    row.pid = row.start_time = row.boot_id = None
-    if process is not None:
-        row.pid, row.start_time = process.pid, process.start_time
-        row.boot_id, row.cwd = process.boot_id, process.cwd or row.cwd

@@ -20,9 +20,11 @@ from runtimed.kernels.launch import CHANNELS
 from runtimed.paths import SOCKET_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
 MAX_BYTES = 1024 * 1024
+#: Why a file is rejected that may be another one soon.
+NOT_WHOLE = "it is no JSON, or not whole"
 KNOCK_S = 1.0
 GREETING_S = 2.0
 #: Files in Jupyter's runtime directories that are no kernel's.
@@ -31,11 +33,17 @@ _EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "localhost": "127.0.0.1"}
 _NOBODY_THERE = (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR)
 
 
+class Rejected(ValueError):
+    """Why a file is no connection file, or not one to adopt: nothing of its content but this."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionFile:
     """A connection file that names a kernel of this machine, whether or not it lives.
 
-    ``info`` is the whole JSON object; ``ip`` may be "*" or, for ipc, a path's beginning.
+    ``info`` is the whole JSON object; ``ip`` may be "*" or, for ipc, a path's beginning. One that
+    is relative is so to ``directory``, which only the kernel's process can tell: see
+    `runtimed.kernels.identity.located`.
     """
 
     path: str
@@ -48,6 +56,13 @@ class ConnectionFile:
     mtime_ns: int
     size: int
     is_curve: bool
+    directory: str | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it names sockets by a path that is relative to nobody knows what."""
+        is_relative = self.transport == "ipc" and not os.path.isabs(self.ip)
+        return is_relative and self.directory is None
 
     @property
     def address(self) -> Hashable:
@@ -59,15 +74,20 @@ class ConnectionFile:
         """The numeric address to call over tcp: who listens everywhere listens on loopback."""
         return _host(self.ip)
 
-    def socket_file(self, channel: str) -> str:
-        """Return the path of a channel's Unix socket, where the transport is ipc."""
+    def bound_name(self, channel: str) -> str:
+        """Return the name to which a channel's Unix socket is bound, where the transport is ipc."""
         return f"{self.ip}-{self.ports[channel]}"
+
+    def socket_file(self, channel: str) -> str:
+        """Return the path of a channel's Unix socket."""
+        return os.path.join(self.directory or "", self.bound_name(channel))
 
 
 def address_of(info: dict[str, Any]) -> Hashable:
     """Return the `ConnectionFile.address` of a connection file's content, None of anything else."""
-    parsed = _parse(info)
-    if parsed is None:
+    try:
+        parsed = _parse(info)
+    except Rejected:
         return None
     return _address(parsed["transport"], parsed["ip"], parsed["ports"]["shell"], parsed["key"])
 
@@ -83,19 +103,24 @@ def read(path: str) -> ConnectionFile | None:
     That is: half-written, not a kernel's, larger than a connection file can be, another user's,
     or of a kernel on another machine. Whatever lies there, this neither raises nor waits.
     """
-    found = _content(path)
-    if found is None:
+    try:
+        return examine(path)
+    except Rejected:
         return None
-    content, status = found
+
+
+def examine(path: str) -> ConnectionFile:
+    """Read a connection file as `read` does; raises `Rejected`."""
+    content, status = _content(path)
     try:
         info = json.loads(content.decode("utf-8"))
         if b"\\u" in content:  # a lone surrogate could be encoded nowhere
             info = json.loads(json.dumps(info, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return None
+        raise Rejected(NOT_WHOLE) from None
     parsed = _parse(info)
-    if parsed is None or not _is_reachable(parsed["transport"], parsed["ip"]):
-        return None
+    if not _is_reachable(parsed["transport"], parsed["ip"]):
+        raise Rejected("its kernel is not on this machine")
     return ConnectionFile(
         path=path, info=info, mtime_ns=status.st_mtime_ns, size=status.st_size, **parsed
     )
@@ -103,35 +128,42 @@ def read(path: str) -> ConnectionFile | None:
 
 def content_of(path: str) -> bytes | None:
     """Return what a regular file of ours holds, None where there is none that can be read."""
-    found = _content(path)
-    return None if found is None else found[0]
+    try:
+        return _content(path)[0]
+    except Rejected:
+        return None
 
 
-def _content(path: str) -> tuple[bytes, os.stat_result] | None:
-    """Return the same, and the file's status."""
+def _content(path: str) -> tuple[bytes, os.stat_result]:
+    """Return the same, and the file's status. Raises `Rejected`."""
     try:
         # A FIFO's reader would wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except (OSError, ValueError):
-        return None
+    except OSError as error:
+        raise Rejected(f"it cannot be opened: {error.strerror}") from error
+    except ValueError as error:
+        raise Rejected("it has no name that a file can have") from error
     try:
         status = os.fstat(fd)
-        is_usable = (
-            stat.S_ISREG(status.st_mode)
-            and status.st_uid == os.getuid()
-            and 0 < status.st_size <= MAX_BYTES
-        )
-        return (os.read(fd, MAX_BYTES), status) if is_usable else None
-    except OSError:
-        return None
+        if not stat.S_ISREG(status.st_mode):
+            raise Rejected("it is no regular file")
+        if status.st_uid != os.getuid():
+            raise Rejected(f"it belongs to uid {status.st_uid}")
+        if status.st_size == 0:
+            raise Rejected(NOT_WHOLE)
+        if status.st_size > MAX_BYTES:
+            raise Rejected(f"it has {status.st_size} bytes")
+        return os.read(fd, MAX_BYTES), status
+    except OSError as error:
+        raise Rejected(f"it cannot be read: {error.strerror}") from error
     finally:
         os.close(fd)
 
 
-def _parse(info: object) -> dict[str, Any] | None:
-    """Return the fields of a connection file's content, None unless each is what it must be."""
+def _parse(info: object) -> dict[str, Any]:
+    """Return the fields of a connection file's content. Raises `Rejected` for what they are not."""
     if not isinstance(info, dict):
-        return None
+        raise Rejected("it is no JSON object")
     ports = {channel: info.get(f"{channel}_port") for channel in CHANNELS}
     texts = {
         "transport": info.get("transport", "tcp"),
@@ -142,17 +174,18 @@ def _parse(info: object) -> dict[str, Any] | None:
         "curve_secretkey": info.get("curve_secretkey") or "",
         "signature_scheme": info.get("signature_scheme", "hmac-sha256"),
     }
-    if not all(type(port) is int and 0 < port < 65536 for port in ports.values()):
-        return None
-    if not all(map(_is_text, texts.values())):
-        return None
+    for channel, port in ports.items():
+        if type(port) is not int or not 0 < port < 65536:
+            raise Rejected(f"its {channel}_port is none")
+    for name, text in texts.items():
+        if not _is_text(text):
+            raise Rejected(f"its {name} is no text")
     if texts["transport"] == "ipc":
-        # The process that would say what a relative path is relative to may be long gone.
         longest = len(os.fsencode(texts["ip"])) + 1 + max(len(str(port)) for port in ports.values())
-        if not os.path.isabs(texts["ip"]) or longest > SOCKET_PATH_BYTES:
-            return None
+        if not texts["ip"] or longest > SOCKET_PATH_BYTES:
+            raise Rejected("no path for a socket")
     elif texts["transport"] != "tcp":
-        return None
+        raise Rejected("its transport is neither tcp nor ipc")
     return {
         "transport": texts["transport"],
         "ip": texts["ip"],
@@ -210,11 +243,19 @@ def _family(version: int) -> socket.AddressFamily:
     return socket.AF_INET6 if version == 6 else socket.AF_INET
 
 
-def scan(directories: Iterable[str]) -> dict[str, ConnectionFile]:
-    """Return the connection files in these directories, by path; of one kernel only the oldest."""
+def scan(
+    directories: Iterable[str], reject: Callable[[str, str], None] = lambda path, reason: None
+) -> dict[str, ConnectionFile]:
+    """Return the connection files in these directories, by path; of one kernel only the oldest.
+
+    ``reject`` is told of what is none, and why.
+    """
     found: dict[Hashable, ConnectionFile] = {}
     for path in _candidates(directories):
-        if (file := read(path)) is None:
+        try:
+            file = examine(path)
+        except Rejected as rejected:
+            reject(path, str(rejected))
             continue
         other = found.get(file.address)
         if other is None or (file.mtime_ns, file.path) < (other.mtime_ns, other.path):
@@ -243,6 +284,8 @@ async def listens(file: ConnectionFile) -> bool | None:
     True proves no more than a listening socket: the kernel may be stopped, or another's program
     have its port by now. False: refused. None: undecided within a second.
     """
+    if file.is_lost:
+        return False
     family, address = _target(file)
     try:
         raw = socket.socket(family, socket.SOCK_STREAM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from runtimed.api.types import (
@@ -114,4 +115,6 @@ def execution_changes(row: ExecutionRow) -> dict[str, Any]:
 
 def runtime_ref(row: RuntimeRow) -> RuntimeRef:
     """Return the runtime as it is nested in other documents."""
-    return RuntimeRef(id=row.id, name=row.name, kernel_name=row.kernel_name)
+    path = (row.owner or {}).get("path")
+    notebook = os.path.basename(path) or None if path else None
+    return RuntimeRef(id=row.id, name=row.name, kernel_name=row.kernel_name, notebook=notebook)

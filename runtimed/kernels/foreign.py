@@ -57,6 +57,7 @@ class Foreign:
         if not begins and (known := self._ended_id(origin)) is not None:
             return None, known
         row = self._enter(message, origin, at_ms, batch)
+        state.is_shared = True
         state.foreign.add(message.parent_id)
         return row, row.id
 

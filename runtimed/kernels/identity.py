@@ -9,22 +9,24 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import socket
+import struct
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
 
 from runtimed import host
 from runtimed.kernels import connection_files
+from runtimed.kernels.process_scan import ProcessScan, holds, link_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runtimed.kernels.connection_files import ConnectionFile
+    from runtimed.kernels.process_scan import Listener
 
-#: ``st`` of a listening socket in /proc/net/tcp (TCP_LISTEN), and its flag in /proc/net/unix.
-_TCP_LISTEN = "0A"
-_UNIX_LISTEN = 0x10000
+#: Only Linux has it.
+_PEERCRED = getattr(socket, "SO_PEERCRED", 0)
 #: What whoever has no connection file on its command line must listen at, to be the kernel.
 _PROOF = ("shell", "iopub")
 
@@ -48,14 +50,6 @@ class Stranger:
     """Somebody listens at the kernel's address who is not the kernel: it is gone."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Listener:
-    """A listening socket's inode, and the user whose it is (unknown for Unix sockets)."""
-
-    inode: int
-    uid: int | None
 
 
 def process(pid: int) -> Process | None:
@@ -87,29 +81,73 @@ def sayable(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode()
 
 
-def is_named(file: ConnectionFile) -> bool:
+def is_named(file: ConnectionFile, scan: ProcessScan | None = None) -> bool:
     """Say whether a process of ours has the file's name on its command line: it may be booting."""
-    return bool(_naming(file, host.pids()))
+    return bool(_naming(file, scan or ProcessScan()))
 
 
-def find_process(file: ConnectionFile) -> Process | Stranger | None:
+def located(file: ConnectionFile, scan: ProcessScan | None = None) -> ConnectionFile:
+    """Return the file with the directory to which its sockets' path is relative, if that is known.
+
+    That is where its process was when it began to listen: it may have gone elsewhere since.
+    """
+    if not file.is_lost:
+        return file
+    for pid in _naming(file, scan or ProcessScan()):
+        started_in = (host.environment_of(pid) or {}).get("PWD")
+        for directory in (host.working_directory_of(pid), started_in):
+            if directory is not None and os.path.isabs(directory):
+                found = replace(file, directory=directory)
+                if _is_bound_by(found.socket_file("shell"), pid):
+                    return found
+    return file
+
+
+def may_listen(file: ConnectionFile) -> bool:
+    """Say whether somebody is bound to a relative path like the file's, of a kernel or another."""
+    return file.is_lost and (not host.ON_LINUX or bool(_listeners(file, "shell", ProcessScan())))
+
+
+def _is_bound_by(path: str, pid: int) -> bool:
+    """Say whether it is this process that listens at a Unix socket's path (unix(7): SO_PEERCRED).
+
+    Where that cannot be known, whether somebody does.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
+        raw.setblocking(False)
+        try:
+            raw.connect(path)
+        except BlockingIOError:  # its backlog is full: it is stopped
+            return True
+        except OSError:
+            return False
+        if not host.ON_LINUX:
+            return True
+        (listener,) = struct.unpack_from("i", raw.getsockopt(socket.SOL_SOCKET, _PEERCRED, 12))
+        return bool(listener == pid)
+
+
+def find_process(
+    file: ConnectionFile, scan: ProcessScan | None = None
+) -> Process | Stranger | None:
     """Return the process that listens as the file says; None where none can be seen.
 
     A command line alone proves nothing: wrappers, consoles and pagers have the name on theirs.
+    ``scan`` was begun after the kernel was seen to listen.
     """
+    scan = scan or ProcessScan()
     if not host.ON_LINUX:
-        return _find_by_psutil(file)
-    pids = host.pids()
-    named = _naming(file, pids)
-    listeners = _listeners(file, "shell")
+        return _find_by_psutil(file, scan)
+    listeners = _listeners(file, "shell", scan)
     if not listeners:
         return None
+    named = _naming(file, scan)
     inodes = {listener.inode for listener in listeners}
-    holders = _holders(named, inodes)
+    holders = [pid for pid in named if holds(pid, inodes)]
     if not holders:
-        holders = _holders((pid for pid in pids if pid not in named and _is_ours(pid)), inodes)
+        holders = [pid for inode in inodes for pid in scan.holders.get(link_of(inode), ())]
         if holders and not descends(_eldest(holders), named):
-            if (reason := _why_not(_eldest(holders), file)) is not None:
+            if (reason := _why_not(_eldest(holders), file, scan)) is not None:
                 return Stranger(reason)
     if holders:
         return process(_eldest(holders))
@@ -128,33 +166,27 @@ def listens_at(pid: int, place: int | str) -> bool:
         return False
     if not host.ON_LINUX:
         return True
+    scan = ProcessScan()
     if isinstance(place, str):
-        listeners = _unix_listeners(place)
+        listeners = scan.unix_listeners.get(place, [])
     else:
-        found = [
-            each for table in ("tcp", "tcp6") for each in _tcp_listeners(table, f"{place:04X}")
-        ]
-        listeners = [listener for _, listener in found]
-    return bool(listeners and _holders([pid], {listener.inode for listener in listeners}))
+        listeners = [listener for _, listener in scan.tcp_listeners.get(place, ())]
+    return bool(listeners) and holds(pid, {listener.inode for listener in listeners})
 
 
-def _naming(file: ConnectionFile, pids: Iterable[int]) -> set[int]:
+def _naming(file: ConnectionFile, scan: ProcessScan) -> set[int]:
     name = os.path.basename(file.path)
-    return {
-        pid
-        for pid in pids
-        if pid != os.getpid() and any(name in word for word in host.arguments_of(pid))
-    }
+    return {pid for pid, command_line in scan.command_lines.items() if name in command_line}
 
 
-def _why_not(pid: int, file: ConnectionFile) -> str | None:
+def _why_not(pid: int, file: ConnectionFile, scan: ProcessScan) -> str | None:
     """Say why a process is not the kernel though it has its port; None if it is.
 
     A kernel embedded in a program is not named on its command line; hardly a program has two of a
     dead kernel's ports by chance, but another kernel may (VS Code counts up from 9000).
     """
     for channel in _PROOF:
-        if not _holders([pid], {each.inode for each in _listeners(file, channel)}):
+        if not holds(pid, {each.inode for each in _listeners(file, channel, scan)}):
             return f"its shell port belongs to process {pid} now, which is no kernel"
     directory = host.working_directory_of(pid) or "/"
     for word in host.arguments_of(pid):
@@ -186,55 +218,14 @@ def _eldest(pids: Iterable[int]) -> int:
     return min(pids, key=lambda pid: (host.process_start_time(pid) or float("inf"), pid))
 
 
-def _is_ours(pid: int) -> bool:
-    try:
-        return os.stat(f"/proc/{pid}").st_uid == os.getuid()
-    except OSError:
-        return False
-
-
-def _holders(pids: Iterable[int], inodes: set[int]) -> list[int]:
-    """Return which of these processes have one of these sockets open."""
-    links = {f"socket:[{inode}]" for inode in inodes}
-    found = []
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            directory = f"/proc/{pid}/fd"
-            if any(_link(f"{directory}/{fd}") in links for fd in os.listdir(directory)):
-                found.append(pid)
-    return found
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:  # closed meanwhile
-        return ""
-
-
-def _listeners(file: ConnectionFile, channel: str) -> list[_Listener]:
-    """Return the listening sockets at a channel's address (proc_pid_net(5))."""
+def _listeners(file: ConnectionFile, channel: str, scan: ProcessScan) -> list[Listener]:
+    """Return the listening sockets at a channel's address."""
     if file.transport == "ipc":
-        return _unix_listeners(file.socket_file(channel))
-    port = f"{file.ports[channel]:04X}"
-    found = [
-        (address, listener)
-        for table in ("tcp", "tcp6")
-        for address, listener in _tcp_listeners(table, port)
-    ]
+        return scan.unix_listeners.get(file.bound_name(channel), [])
+    found = scan.tcp_listeners.get(file.ports[channel], [])
     called = _hexadecimal(file.host)
     exact = [listener for address, listener in found if address in called]
     return exact or [listener for address, listener in found if not address.strip("0")]
-
-
-def _tcp_listeners(table: str, port: str) -> list[tuple[str, _Listener]]:
-    found = []
-    for line in _lines(f"/proc/net/{table}"):
-        fields = line.split()
-        address, _, number = fields[1].partition(":")
-        if fields[3] == _TCP_LISTEN and number == port:
-            found.append((address, _Listener(int(fields[9]), int(fields[7]))))
-    return found
 
 
 def _hexadecimal(host_address: str) -> tuple[str, ...]:
@@ -249,28 +240,11 @@ def _hexadecimal(host_address: str) -> tuple[str, ...]:
     )
 
 
-def _unix_listeners(path: str) -> list[_Listener]:
-    found = []
-    for line in _lines("/proc/net/unix"):
-        fields = line.split(maxsplit=7)
-        if len(fields) == 8 and fields[7] == path and int(fields[3], 16) & _UNIX_LISTEN:
-            found.append(_Listener(int(fields[6]), None))
-    return found
-
-
-def _lines(path: str) -> list[str]:
-    """Return the lines of a table of the kernel's, without the first, which is a title."""
-    try:
-        return os.fsdecode(Path(path).read_bytes()).split("\n")[1:-1]
-    except OSError:
-        return []
-
-
-def _find_by_psutil(file: ConnectionFile) -> Process | None:
+def _find_by_psutil(file: ConnectionFile, scan: ProcessScan) -> Process | None:
     """Where there is no /proc: named on the command line, and listening if that may be known."""
     import psutil
 
-    for pid in _naming(file, host.pids()):
+    for pid in _naming(file, scan):
         if file.transport == "ipc":
             return process(pid)
         with contextlib.suppress(psutil.Error):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 BARRIER = "barrier."
 FOREIGN_BARRIER = "barrier.foreign"
+PROOF = "proof."
 
 
 class Intake:
@@ -127,6 +128,7 @@ class Intake:
             case Event.DISCONNECTED | Event.CONNECT_FAILED:
                 self._state.connection_told_at = offset
                 self._state.is_connected = False
+                self._state.lost_incarnation = meta.get("incarnation")
                 return [Disconnected(str(meta.get("reason", meta["event"])))]
             case Event.UNSENT:
                 if (execution := self.ledger.ours(str(meta.get("id", "")))) is not None:
@@ -159,6 +161,8 @@ class Intake:
     def _iopub(
         self, message: Message, prepared: Prepared, at_ms: int, batch: Batch
     ) -> list[Effect]:
+        if message.parent_id.startswith(PROOF) and self._is_ours(message):
+            self._state.proof_heard = message.parent_id
         row, execution_id = self._whose(message, prepared, at_ms, batch)
         for op in prepared.operations:
             self._displays.show_again(op, execution_id, at_ms, batch)
@@ -174,6 +178,7 @@ class Intake:
                 if row is not None:
                     self._start(row, Stimulus.STARTED, None, at_ms, batch)
                 elif message.parent_type == EXECUTION and not self._is_ours(message):
+                    self._state.is_shared = True
                     self._state.foreign.add(message.parent_id)
             case "shutdown_reply":
                 self._state.is_leaving = True  # what would be sent now, would be lost
@@ -252,6 +257,9 @@ class Intake:
             )
         if message.parent_id.startswith(BARRIER):
             return self._barrier(message.parent_id, "reply", at_ms, batch)
+        if message.parent_id.startswith(PROOF):
+            self._state.proof_answered = message.parent_id
+            return []
         self._state.is_shell_known |= channel == "shell"
         return [Answered(message.msg_type, message.parent_id, message.content)]
 
@@ -302,13 +310,12 @@ class Intake:
     ) -> list[Effect]:
         """Settle what a process leaves behind; unless it starts anew, so ends the runtime."""
         state, row = self._state, self._state.row
+        if exit_.get("reason") == "unknown":
+            exit_ = self._known_exit(exit_)
         state.is_connected = state.has_answered = state.is_heard = state.is_shell_known = False
         state.is_leaving, state.unheard = False, 0
         state.foreign.clear()
-        state.posted = None
-        if exit_.get("reason") == "unknown" and state.signalled is not None:
-            exit_ = {"code": None, "signal": state.signalled, "reason": "signal"}
-        state.signalled = None
+        state.posted = state.delivered = state.signalled = None
         row.exit = exit_ = {**exit_, "stderr": [] if state.is_stopping else self._last_words()}
         effects: list[Effect] = [Exited(exit_, pid)]
         if not state.is_starting:
@@ -323,6 +330,14 @@ class Intake:
                 row.status, row.ended_ms, row.pid = "dead", at_ms, None
         self.changed(batch, at_ms)
         return effects
+
+    def _known_exit(self, exit_: dict[str, Any]) -> dict[str, Any]:
+        """Return how a process that is not our child ended: by what was done to it."""
+        if self._state.signalled is not None:
+            return {**exit_, "signal": self._state.signalled, "reason": "signal"}
+        if self._state.is_stopping or self._state.is_leaving:
+            return {**exit_, "reason": "shutdown_request"}
+        return exit_
 
     def changed(self, batch: Batch, at_ms: int) -> None:
         """Store the runtime's row and announce its document."""

@@ -1,6 +1,12 @@
 """Interrupt what a kernel executes, and see whether it ends.
 
 An interrupt is for one execution and no other, and the keeper delivers it only while that runs.
+
+The keeper knows of an end when the kernel's idle status has reached it, and what is published late
+(ipykernel has a thread for it) is late most of all where the next execution, another client's,
+keeps the kernel at work: the signal would hit that. What a kernel publishes goes through one queue.
+So before a kernel that others use is interrupted, it is asked who it is, on control, beside what it
+executes: once the busy status of that is here, so is the idle status of whatever ended before.
 """
 
 from __future__ import annotations
@@ -31,15 +37,27 @@ BEGIN_S = 1.0
 SERVES_S = 0.5
 #: Seconds after which a kernel that was interrupted, and goes on, is given a nudge.
 NUDGE_S = 0.25
+#: Seconds for a shared kernel to answer on control, before it is taken at its last word: some have
+#: one thread for everything.
+SILENT_S = 0.5
+#: The same of ipykernel, which does not send the answer before it has published what it has to say.
+#: Where C code holds the interpreter lock none comes, and no interrupt would reach that sooner.
+IPYKERNEL_SILENT_S = 3.0
+#: Seconds for the status of what it has answered to come through its queue.
+QUEUE_S = 5.0
 #: Seconds for an execution that was sent to be seen to begin, before that is an error.
-SENT_S = 10.0
+SENT_S = 5.0
+_NOT_BEGUN = (
+    "it is at the kernel, which has not said that it began; force interrupts what the kernel is at"
+)
 
 
 async def interrupt(actor: Actor, row: ExecutionRow, *, force: bool = False) -> Rung:
     """Interrupt this execution: running, by a signal or message; queued, by cancelling it.
 
     Who asks while another interrupt of it is being delivered, or half a second later, gets that
-    one's outcome if it was delivered; else it is tried again.
+    one's outcome if it was delivered; else it is tried again. ``force`` is for a kernel that dies
+    of it, and for one that does not say what it is at: C code may keep it from that.
     Raises `CannotInterrupt` or `KeeperUnavailable`.
     """
     while actor.state.open_execution(row.id) is not None:
@@ -49,15 +67,16 @@ async def interrupt(actor: Actor, row: ExecutionRow, *, force: bool = False) -> 
         await _begins(actor, row)
         before = row.progress
         async with actor.interrupting:
-            if _was_just_interrupted(actor, row) or await _deliver_marked(actor, row):
+            if _was_just_interrupted(actor, row) or await _deliver_marked(
+                actor, row, is_blind=force and _is_silent(actor, row)
+            ):
                 return _how(actor)
         # Sent, and not begun yet: the interrupt is for this execution and for no other.
         try:
             async with asyncio.timeout(SENT_S):
                 await actor.until(lambda: row.progress != before)  # noqa: B023
         except TimeoutError:
-            reason = "it was sent to the kernel, and not seen to begin"
-            raise CannotInterrupt(runtime=actor.row.name, reason=reason) from None
+            raise CannotInterrupt(runtime=actor.row.name, reason=_NOT_BEGUN) from None
     return "none"
 
 
@@ -112,6 +131,8 @@ async def interrupt_unrecorded(actor: Actor, wait_s: float, *, force: bool) -> t
     if msg_id is None and not force:
         reason = "it was joined in the middle, and nothing was seen to run in it since"
         raise CannotInterrupt(runtime=actor.row.name, reason=reason)
+    if msg_id is not None:
+        await _heard_out(actor)
     if not await _deliver(actor, msg_id):
         return "none", True
     if msg_id is None:
@@ -154,18 +175,28 @@ async def _begins(actor: Actor, row: ExecutionRow) -> None:
         pass
 
 
-async def _deliver_marked(actor: Actor, row: ExecutionRow) -> bool:
+def _is_silent(actor: Actor, row: ExecutionRow) -> bool:
+    """Whether it is at the kernel, which does not say what it is at: nothing else is known to run.
+
+    Another client's request may be there as well, so it takes somebody's word to interrupt it.
+    """
+    return actor.state.is_at_kernel(row) and not actor.state.foreign
+
+
+async def _deliver_marked(actor: Actor, row: ExecutionRow, *, is_blind: bool) -> bool:
     """Deliver it, with a mark on the execution first: not every kernel says what ended it.
 
     Its end may be read before the keeper's answer, so the mark is made before, and taken back
     where nothing was delivered.
     """
+    if not is_blind:
+        await _heard_out(actor)
     is_first = not row.progress.interrupted
     is_delivered = False
     if is_first:
         _note(actor, row, Stimulus.INTERRUPTED)
     try:
-        is_delivered = await _deliver(actor, row.msg_id)
+        is_delivered = await _deliver(actor, None if is_blind else row.msg_id)
     finally:
         if is_delivered:
             actor.interrupted = (row.id, time.monotonic())
@@ -174,6 +205,30 @@ async def _deliver_marked(actor: Actor, row: ExecutionRow) -> bool:
         elif is_first:
             _note(actor, row, Stimulus.UNINTERRUPTED)
     return is_delivered
+
+
+async def _heard_out(actor: Actor) -> None:
+    """Hear all that a kernel that others use has published until now, if it lets us.
+
+    What has ended before this is known to have ended, to the keeper too.
+    """
+    state = actor.state
+    if not state.is_shared:
+        return
+    proof = actor.messenger.ask_for_proof()
+
+    def is_answered() -> bool:
+        return is_heard() or state.proof_answered == proof
+
+    def is_heard() -> bool:
+        return state.proof_heard == proof or not state.is_connected
+
+    is_ipykernel = actor.row.launch.get("implementation") == "ipython"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(IPYKERNEL_SILENT_S if is_ipykernel else SILENT_S):
+            await actor.until(is_answered)
+        async with asyncio.timeout(QUEUE_S):
+            await actor.until(is_heard)
 
 
 def _note(actor: Actor, row: ExecutionRow, stimulus: Stimulus) -> None:

@@ -27,6 +27,7 @@ class Refused(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
+        self.message = message or code
 
 
 #: What is read lands here, from whichever connection: it is taken out before the next read. (The

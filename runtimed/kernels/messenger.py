@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import KeeperUnavailable
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.intake import FOREIGN_BARRIER, barrier_id
+from runtimed.kernels.intake import FOREIGN_BARRIER, PROOF, barrier_id
 from runtimed.kernels.messages import Signer
 from runtimed.model.times import rfc3339
 from runtimed.wire.link import Op
@@ -36,6 +37,7 @@ class Messenger:
         self._link = link
         self._signer: Signer | None = None
         self._infos_sent = 0
+        self._proofs = itertools.count(now_ms())  # those of a daemon before have other numbers
         self._asked: dict[str, Future[dict[str, Any]]] = {}
 
     @property
@@ -142,6 +144,12 @@ class Messenger:
         with contextlib.suppress(KeeperUnavailable):
             self.post(*args, **kwargs)
 
+    def ask_for_proof(self) -> str:
+        """Ask the kernel, beside what it executes, for a sign on iopub; return the msg_id."""
+        msg_id = f"{PROOF}{next(self._proofs)}"
+        self.try_post("control", "kernel_info_request", {}, msg_id=msg_id)
+        return msg_id
+
     def open(self) -> Future[dict[str, Any]]:
         """Have the keeper connect to a kernel that exists: a new incarnation.
 
@@ -152,6 +160,7 @@ class Messenger:
         return self.request(
             Op.OPEN,
             connection_file=row.connection_file,
+            ip=row.ip,
             pid=row.pid,
             start_time=row.start_time,
             launched=is_ours,

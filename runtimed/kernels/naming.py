@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def names_of(row: RuntimeRow) -> list[str]:
     """Return what the runtime may be called by, besides its id and prefixes."""
-    stem = os.path.basename(row.connection_file).removesuffix(".json")
-    names = [short(row.id), row.name, stem, stem.removeprefix("kernel-"), row.connection_file]
+    file = os.path.basename(row.connection_file)
+    stem = file.removesuffix(".json")
+    names = [short(row.id), row.name, stem, stem.removeprefix("kernel-")]
+    names += [file, row.connection_file]
     if row.pid is not None:
         names.append(str(row.pid))
     if row.owner is not None and (path := row.owner.get("path")):
@@ -35,8 +37,11 @@ def living_called(rows: Iterable[RuntimeRow], name: str) -> RuntimeRow | None:
 
 def free_name(rows: Iterable[RuntimeRow], base: str) -> str:
     """Return a name that leads to none of these runtimes: the base, or with a number."""
+    living = [row for row in rows if row.status != "dead"]
+    taken = {name for row in living for name in names_of(row)}
+    ids = {row.id for row in living}
     number, name = 1, base
-    while living_called(rows, name) is not None:
+    while name in taken or name.upper() in ids:
         number += 1
         name = f"{base}-{number}"
     return name

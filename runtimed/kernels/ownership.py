@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: A server makes a notebook's session after it has started the kernel: it is asked again then.
 _AGAIN_S = (0.5, 1.5, 4.0)
+#: So many earlier paths of a notebook are known.
+_PATHS = 20
 
 
 class Ownership:
@@ -66,7 +68,10 @@ class Ownership:
 
     def _note(self, actor: Actor, owner: dict[str, Any] | None) -> None:
         row = actor.row
-        if owner is None or owner == row.owner or row.status == "dead":
+        if owner is None or row.status == "dead":
+            return
+        owner = with_earlier_paths(owner, row.owner)
+        if owner == row.owner:
             return
         row.owner = owner
         with contextlib.suppress(StoreUnavailable):  # the next save has it
@@ -83,6 +88,15 @@ class Ownership:
             return False
 
         return await asyncio.to_thread(ask)
+
+
+def with_earlier_paths(owner: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the owner with the paths that its notebook had before: it was renamed, or closed."""
+    if before is None:
+        return owner
+    paths = [before.get("path"), *before.get("earlier_paths", ())]
+    earlier = [path for path in dict.fromkeys(paths) if path and path != owner["path"]]
+    return {**owner, "earlier_paths": earlier[:_PATHS]} if earlier else owner
 
 
 def _process(row: RuntimeRow) -> identity.Process | None:

@@ -17,6 +17,7 @@ from runtimed.kernels.messages import execute_content
 from runtimed.model.execution import Stimulus
 from runtimed.model.ids import message_id
 from runtimed.recorder import Batch
+from runtimed.wire.link import Refusal
 
 if TYPE_CHECKING:
     from runtimed.kernels.actor import Actor
@@ -82,7 +83,7 @@ class Queue:
                 msg_id=f"{msg_id}.setup",
                 send_id=f"{msg_id}.setup",
             )
-        state.posted = row.id
+        state.posted, state.delivered = row.id, None
         content = execute_content(row.code, silent=False)
         answer = self._actor.messenger.post(
             "shell", "execute_request", content, msg_id=msg_id, send_id=msg_id
@@ -98,8 +99,10 @@ class Queue:
         state.is_shell_asked = True
 
         def asked(answer: asyncio.Future[dict[str, Any]]) -> None:
-            if not answer.cancelled() and answer.exception() is not None:
+            error = None if answer.cancelled() else answer.exception()
+            if error is not None:
                 state.is_shell_asked = False
+                self._cancel_for_room(next(iter(state.executions.values()), None), error)
                 asyncio.get_running_loop().call_later(RETRY_S, self._actor.ring)
 
         try:
@@ -112,6 +115,7 @@ class Queue:
             return
         if (error := answer.exception()) is None:
             # Else the journal has it, read or to be read.
+            self._state.delivered = row.msg_id
             if answer.result().get("already"):
                 self._take_for_sent(row)
             return
@@ -120,7 +124,15 @@ class Queue:
             # Nothing was sent. A lost link is different: then only the journal can tell.
             if self._state.posted == row.id:
                 self._state.posted = None
+            self._cancel_for_room(row, error)
             asyncio.get_running_loop().call_later(RETRY_S, self._actor.ring)
+
+    def _cancel_for_room(self, row: ExecutionRow | None, error: BaseException) -> None:
+        """Cancel what the keeper has no room to send: whoever waits is told, and waits no more."""
+        if row is None or not isinstance(error, Refused) or error.code != Refusal.NO_ROOM:
+            return
+        with contextlib.suppress(StoreUnavailable):  # it is tried again, and refused again
+            self.cancel(row, error.message)
 
     def _take_for_sent(self, row: ExecutionRow) -> None:
         """Believe the keeper that it was sent before, where the journal does not tell.

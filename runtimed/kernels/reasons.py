@@ -38,6 +38,8 @@ def describe_exit(exit_: dict[str, Any]) -> str:
     """Say in words how a kernel's process ended."""
     if exit_.get("reason") == "oom":
         return "the kernel was killed by the system, which had run out of memory"
+    if exit_.get("reason") == "shutdown_request":
+        return "the kernel was asked to shut down, and did"
     if (number := exit_.get("signal")) is not None:
         # Real-time signals have no names of their own.
         names = {int(known): known.name for known in signal.Signals}

@@ -264,6 +264,8 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
             raise _Failed(str(refusal), is_final=True, is_missing=is_missing) from refusal
         if refusal.code == Refusal.NO_ENVIRONMENT:
             raise NoEnvironment from refusal
+        if refusal.code == Refusal.NO_ROOM:
+            raise _Failed(refusal.message, is_final=True) from refusal
         raise _Failed(str(refusal)) from refusal
     return int(answer["pid"])
 

@@ -27,12 +27,18 @@ class RuntimeState:
     sent, because its owner may be about to have it do so.
     ``is_fresh`` says that no execution of an adopted process was seen yet; ``signalled`` is the
     signal that we sent last, which is how a process that is not our child ended.
+    ``lost_incarnation`` is the one that was last seen to end, or to come to nothing.
     ``connection_told_at`` is the journal's offset of what said so last. ``is_stopped`` says that
     the last probe found the process stopped (SIGSTOP).
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
     runtime, ``is_stopping`` that somebody wants it to end. ``last_begun`` is the execution that
     was seen to begin last, final or not. ``posted`` is the execution that the
     keeper was asked to send, from then until the journal says that it did.
+    ``delivered`` is the msg_id of what the keeper answered that it sent: no doorbell tells of it
+    before the kernel speaks.
+    ``is_shared`` says that others run, or may run, something in it. ``proof_heard`` and
+    ``proof_answered`` are the msg_ids of the last proofs (`interrupting`) that were heard on iopub
+    and answered.
     ``settling`` are executions that are final, and not yet committed as such.
     """
 
@@ -43,6 +49,7 @@ class RuntimeState:
     doubtful: set[str] = field(default_factory=set)
     is_connected: bool = False
     connection_told_at: int = -1
+    lost_incarnation: int | None = None
     is_stopped: bool = False
     has_answered: bool = False
     is_heard: bool = False
@@ -58,6 +65,10 @@ class RuntimeState:
     is_stopping: bool = False
     last_begun: ExecutionRow | None = None
     posted: str | None = None
+    delivered: str | None = None
+    is_shared: bool = False
+    proof_heard: str | None = None
+    proof_answered: str | None = None
     settling: set[str] = field(default_factory=set)
     last_keepalive_ms: int | None = None
     heard_s: float = 0.0
@@ -110,6 +121,11 @@ class RuntimeState:
     def is_dispatched(self, execution: ExecutionRow) -> bool:
         """Whether the kernel may have it, or is about to."""
         return execution.progress.is_dispatched or execution.id == self.posted
+
+    def is_at_kernel(self, execution: ExecutionRow) -> bool:
+        """Whether the kernel has it, and has not said yet that it began."""
+        is_sent = execution.progress.sent or execution.msg_id == self.delivered
+        return execution.status == "queued" and is_sent and execution.progress.reply is None
 
     @property
     def queue_length(self) -> int:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import itertools
-import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,9 @@ import msgspec
 from runtimed.api.errors import (
     KeeperUnavailable,
     KernelBusy,
+    KernelUnresponsive,
     RuntimeDead,
+    StoreUnavailable,
     VariablesUnsupported,
 )
 from runtimed.api.types import Variables
@@ -28,6 +29,7 @@ from runtimed.kernels.implementations import has_subshells
 from runtimed.kernels.link import Refused
 from runtimed.kernels.messages import PROTOCOL_VERSION, execute_content
 from runtimed.kernels.reasons import describe_exit
+from runtimed.kernels.watching import probe
 from runtimed.model.ids import short
 from runtimed.model.times import rfc3339
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from asyncio import Future
 
     from runtimed.kernels.actor import Actor
+    from runtimed.store.runtimes import RuntimeRow
 
 #: Seconds for each answer of the kernel. None comes while an extension holds the interpreter lock.
 ANSWER_S = 5.0
@@ -47,12 +50,12 @@ _numbers = itertools.count(1)
 #: looked into: in this thread, none do. And ipykernel has one header for what threads of the user's
 #: print, that of the latest request on any shell: it gets the one of the cell again.
 _LOOK = """
-import builtins, json, sys, threading
+import _thread, builtins, sys
 shell = getattr(builtins, "get_ipython", lambda: None)()
 def skip_hooks(events):
-    thread, usual = threading.get_ident(), events.trigger
+    thread, usual = _thread.get_ident(), events.trigger
     def trigger(event, *args, **kwargs):
-        if threading.get_ident() != thread:
+        if _thread.get_ident() != thread:
             return usual(event, *args, **kwargs)
         if events.__dict__.get("trigger") is trigger:
             del events.__dict__["trigger"]
@@ -74,25 +77,37 @@ try:
     code.clear()
 except Exception as error:
     found = {"failed": type(error).__name__}
-found = json.dumps(found)
-sys.__dict__["_runtimed_look_%d" % threading.get_ident()] = take
+found = ascii(found)
+sys.__dict__["_runtimed_look_%d" % _thread.get_ident()] = take
 """
-_TAKE = "__import__('sys').__dict__.pop('_runtimed_look_%d' % __import__('threading').get_ident())"
+#: The built-in names, and those of the user's, by no name that the user could have taken for
+#: something else. Functions have ``__builtins__`` since Python 3.10.
+_BUILTINS = (
+    "(lambda f: f.__builtins__ if '__builtins__' in f.__class__.__dict__ else (lambda b: "
+    "b if b.__class__ is {}.__class__ else b.__dict__)(f.__globals__['__builtins__']))(lambda: 0)"
+)
+_GLOBALS = "(lambda: 0).__globals__"
+_TAKE = (
+    "(lambda load: load('sys').__dict__.pop('_runtimed_look_%d' % load('_thread').get_ident()))"
+    f"({_BUILTINS}['__import__'])"
+)
 
 
 async def look(actor: Actor) -> Variables:
     """Return what the kernel's namespace holds now.
 
-    Raises `VariablesUnsupported`, `KernelBusy`, `RuntimeDead` or `KeeperUnavailable`.
+    Raises `VariablesUnsupported`, `KernelBusy`, `KernelUnresponsive`, `RuntimeDead` or
+    `KeeperUnavailable`.
     """
     row = actor.row
-    if row.language != "python":
-        language = row.language or row.kernel_name
-        raise VariablesUnsupported(runtime=short(row.id), language=language)
-    if has_subshells(row):
+    if row.language == "python" and has_subshells(row):
         return _document(actor, "subshell", await _in_subshell(actor))
-    if actor.state.activity not in ("idle", None):  # what is not known, its answer will tell
-        raise KernelBusy(runtime=short(row.id))
+    is_mute = row.language is None and not actor.state.has_answered
+    if is_mute or actor.state.activity not in ("idle", None):
+        raise _busy(row)
+    if row.language != "python":
+        raise _unsupported(row, row.language or row.kernel_name, "only those of Python are known")
+    # Where it is not known whether it is busy, its answer will tell.
     # From here to the sending nobody else gets a turn; what comes after waits in the kernel.
     return _document(actor, "shell", await _answer(actor, _execute(actor, None)))
 
@@ -103,7 +118,7 @@ async def _in_subshell(actor: Actor) -> dict[str, Any]:
     )
     try:
         created = await _answer(actor, creation)
-    except (KernelBusy, asyncio.CancelledError):
+    except (KernelBusy, KernelUnresponsive, asyncio.CancelledError):
         # It may yet be created.
         creation.add_done_callback(functools.partial(_delete_if_created, actor))
         raise
@@ -162,11 +177,14 @@ def _msg_id(part: str) -> str:
 @functools.cache
 def _code() -> str:
     source = resources.files("runtimed.kernels").joinpath("namespace.py").read_text("utf-8")
-    return f"exec({_LOOK!r}, {{'namespace': globals(), 'source': {source!r}}})"
+    return f"{_BUILTINS}['exec']({_LOOK!r}, {{'namespace': {_GLOBALS}, 'source': {source!r}}})"
 
 
 async def _answer(actor: Actor, reply: Future[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the kernel answers. Raises `KernelBusy`, `RuntimeDead`, `KeeperUnavailable`."""
+    """Return what the kernel answers.
+
+    Raises `KernelBusy`, `KernelUnresponsive`, `RuntimeDead` or `KeeperUnavailable`.
+    """
     exits, row = actor.exits, actor.row
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ANSWER_S):
@@ -176,23 +194,37 @@ async def _answer(actor: Actor, reply: Future[dict[str, Any]]) -> dict[str, Any]
     if not reply.done():
         if row.status == "dead":
             raise RuntimeDead(runtime=short(row.id), reason=describe_exit(row.exit or {}))
-        raise KernelBusy(runtime=short(row.id))
+        with contextlib.suppress(KeeperUnavailable, StoreUnavailable, Refused):
+            await probe(actor)
+        raise _busy(row)
     try:
         return reply.result()
     except Refused as refusal:
         raise KeeperUnavailable(detail=str(refusal)) from refusal
 
 
+def _busy(row: RuntimeRow) -> KernelBusy | KernelUnresponsive:
+    busy = KernelUnresponsive if row.status == "unresponsive" else KernelBusy
+    return busy(runtime=short(row.id))
+
+
 def _document(actor: Actor, via: str, content: dict[str, Any]) -> Variables:
     """Return the document; what the kernel says is taken as anybody's word."""
+    row = actor.row
+    language = f"{row.language} ({row.kernel_name})"
     try:
         text = content["user_expressions"]["found"]["data"]["text/plain"]
         if not isinstance(text, str) or len(text) > _MAX_CHARS:
             raise ValueError("too much")
-        found = json.loads(ast.literal_eval(text))
-        return msgspec.convert({**found, "runtime": actor.row.id, "via": via}, Variables)
+        found = ast.literal_eval(ast.literal_eval(text))
+        if "failed" in found:
+            raise _unsupported(row, language, f"looking at them failed there: {found['failed']}")
+        return msgspec.convert({**found, "runtime": row.id, "via": via}, Variables)
     except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         if content.get("status") == "aborted":
-            raise KernelBusy(runtime=short(actor.row.id)) from error
-        language = f"{actor.row.language} ({actor.row.kernel_name})"
-        raise VariablesUnsupported(runtime=short(actor.row.id), language=language) from error
+            raise KernelBusy(runtime=short(row.id)) from error
+        raise _unsupported(row, language, "its answer makes no sense") from error
+
+
+def _unsupported(row: RuntimeRow, language: str, reason: str) -> VariablesUnsupported:
+    return VariablesUnsupported(runtime=short(row.id), language=language, reason=reason)

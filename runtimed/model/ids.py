@@ -8,7 +8,7 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 #: What the msg_ids of our own requests begin with, where that is not an execution's id.
-_REQUESTS = frozenset(("info", "barrier", "look", "setup", "shutdown", "interrupt"))
+_REQUESTS = frozenset(("info", "barrier", "look", "setup", "shutdown", "interrupt", "proof"))
 
 
 def is_ulid(text: str) -> bool:

@@ -171,7 +171,8 @@ async def execution_interrupt(
     row = find_execution(context, call.execution)
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is None or row.progress.is_final:
-        return Interrupted(how="none", execution=row.id, ended=True)
+        status = execution_view(context, row).status
+        return Interrupted(how="none", execution=row.id, ended=True, status=status)
     return await interrupted(actor, row, call, caller)
 
 

@@ -58,7 +58,7 @@ async def restart_by_server(context: Context, row: RuntimeRow) -> None:
 
     with contextlib.closing(_changes(context, row)) as changes:
         if not await context.adopter.ownership.ask(row, owners.restart):
-            raise NoServer(runtime=short(row.id))
+            raise NoServer(runtime=short(row.id), owner=describe_owner(row.owner))
         await _until(changes, is_back, "come back")
 
 

@@ -80,7 +80,10 @@ async def _is_somebody_there(file: ConnectionFile) -> bool:
 
     Who listens at its address may be a stranger; then it is gone.
     """
+    file = await asyncio.to_thread(identity.located, file)
     if await asyncio.to_thread(identity.is_named, file):
+        return True
+    if await asyncio.to_thread(identity.may_listen, file):
         return True
     for _ in range(2):
         if await connection_files.listens(file) is not False:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import NoServer, RuntimeDead
@@ -27,6 +28,7 @@ from runtimed.model.ids import short
 from runtimed.recorder import Batch
 from runtimed.service.binding import Caller, serves
 from runtimed.service.hands_off import (
+    describe_owner,
     refuse_unless_forced,
     restart_by_server,
     stop_by_server,
@@ -101,7 +103,7 @@ async def runtime_kill(context: Context, call: RuntimeKill) -> Ended:
 async def runtime_restart(context: Context, call: RuntimeRestart) -> Ended:
     row = find_runtime(context, call.runtime, exact=True)
     if row.origin == "adopted" and (row.owner or {}).get("kind") != "jupyter_server":
-        raise NoServer(runtime=short(row.id))
+        raise NoServer(runtime=short(row.id), owner=describe_owner(row.owner))
     refuse_unless_forced(row, "restart", force=call.force)
     if row.origin == "adopted":
         await restart_by_server(context, row)
@@ -120,7 +122,10 @@ async def runtime_interrupt(
     if row is not None:
         return await interrupted(actor, row, call, caller)
     how, ended = await interrupting.interrupt_unrecorded(actor, call.wait_s, force=call.force)
-    return Interrupted(how=how, execution=None, ended=ended)
+    if actor.row.status != "dead":
+        return Interrupted(how=how, execution=None, ended=ended)
+    reason = describe_exit(actor.row.exit or {})
+    return Interrupted(how=how, execution=None, ended=True, status="kernel_died", reason=reason)
 
 
 async def interrupted(
@@ -130,14 +135,23 @@ async def interrupted(
     how = await interrupting.interrupt(actor, row, force=call.force)
     with caller.waiting():
         ended = await interrupting.ends(actor, row, call.wait_s, force=call.force)
-    return Interrupted(how=how, execution=row.id, ended=ended)
+    return Interrupted(
+        how=how,
+        execution=row.id,
+        ended=ended,
+        status=row.status,  # type: ignore[arg-type]
+        reason=row.progress.reason,
+    )
 
 
 def living(context: Context, row: RuntimeRow) -> Actor:
     """Return the runtime's actor. Raises `RuntimeDead`."""
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
-        raise RuntimeDead(runtime=short(row.id), reason=describe_exit(row.exit or {}))
+        reason = describe_exit(row.exit or {})
+        if row.origin == "adopted" and os.path.exists(row.connection_file):
+            reason += "; it is looked for, and here again once its owner has restarted it"
+        raise RuntimeDead(runtime=short(row.id), reason=reason)
     return actor
 
 

@@ -25,20 +25,32 @@ def runtime_view(context: Context, row: RuntimeRow) -> Runtime:
 
 def execution_view(context: Context, row: ExecutionRow) -> Execution:
     """Return the execution's document without its outputs."""
-    return execution_document(row, _runtime_of(context, row))
+    return _where_it_is(context, execution_document(row, _runtime_of(context, row)), row)
 
 
 async def whole_execution_view(context: Context, row: ExecutionRow) -> Execution:
     """Return the execution's document with its outputs folded."""
     operations = context.store.read(events.few_operations, row.id)
     if operations is not None:
-        return execution_document(row, _runtime_of(context, row), fold(operations))
+        document = execution_document(row, _runtime_of(context, row), fold(operations))
+        return _where_it_is(context, document, row)
     # Megabytes must not hold the loop. It may end meanwhile: no more is said of it than is shown.
     row = copy.copy(row)
     outputs = await asyncio.to_thread(
         context.store.read_apart, lambda db: fold(events.operations(db, row.id))
     )
     return execution_document(row, _runtime_of(context, row), outputs)
+
+
+def _where_it_is(context: Context, document: Execution, row: ExecutionRow) -> Execution:
+    """Say of one that is queued if that is so because the kernel is silent, not because it waits.
+
+    No event does: usually the kernel says that it began before anybody has looked.
+    """
+    actor = context.supervisor.actors.get(row.runtime_id)
+    if actor is not None and actor.state.is_at_kernel(row):
+        document.reason = "it is at the kernel, which has not said that it began"
+    return document
 
 
 def _runtime_of(context: Context, row: ExecutionRow) -> RuntimeRow:

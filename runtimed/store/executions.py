@@ -176,6 +176,12 @@ def id_of_origin(db: apsw.Connection, runtime_id: str, origin: str) -> str | Non
     return found
 
 
+def has_foreign(db: apsw.Connection, runtime_id: str) -> bool:
+    """Say whether something that another client requested of this runtime is recorded."""
+    sql = "SELECT EXISTS (SELECT 1 FROM execution WHERE runtime_id = ? AND origin IS NOT NULL)"
+    return bool(db.execute(sql, (runtime_id,)).get)
+
+
 def ids_ending_in(db: apsw.Connection, short_id: str) -> list[str]:
     """Return the ids whose short form this is."""
     sql = "SELECT id FROM execution WHERE substr(id, -8) = ?"

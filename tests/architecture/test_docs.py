@@ -6,13 +6,17 @@ import dataclasses
 import functools
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from runt.group import VERBS
-from runtimed.api.errors import ApiError, tree
+from runtimed.api.error_tree import tree
 from runtimed.api.registry import REGISTRY
 from runtimed.config import Config
+
+if TYPE_CHECKING:
+    from runtimed.api.errors import ApiError
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtimed.wire import jsonrpc
@@ -127,7 +127,7 @@ def served() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200)
 @given(lines=st.lists(LINES, max_size=6))
 def test_every_request_is_answered_once_and_the_connection_lives(
     served: Path, lines: list[bytes]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from runtimed.api.errors import from_wire
+from runtimed.api.error_tree import from_wire
 from runtimed.wire import jsonrpc
 from tests.harness.lineserver import RawClient, Service, request
 

@@ -16,7 +16,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 from runtimed.client.connect import CallFailed
 from tests.harness.foreign import kernel_environment
-from tests.process.daemon.story import final, wait_for, wait_for_output
+from tests.process.daemon.story import final, wait_for, wait_for_output, wait_for_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,9 @@ def begin(daemon: Daemon, runtime: str, code: str) -> str:
 
 
 def interrupt(daemon: Daemon, execution: str, **params: Any) -> Any:
-    told = daemon.call("execution.interrupt", execution=execution, **params)
-    assert told["execution"] == execution
-    return told["how"], told["ended"]
+    answer = daemon.call("execution.interrupt", execution=execution, **params)
+    assert answer["execution"] == execution
+    return answer["how"], answer["ended"]
 
 
 def two(daemon: Daemon, runtime: str) -> None:
@@ -96,13 +96,24 @@ def test_code_that_will_not_be_interrupted_is_said_to_go_on(daemon: Daemon, runt
     )
     assert interrupt(daemon, execution, wait_s=0.5) == ("signal", False)
     assert daemon.call("execution.get", execution=execution)["status"] == "running"
-    assert daemon.call("runtime.interrupt", runtime=runtime, wait_s=0) == {
-        "how": "signal",
-        "execution": execution,
-        "ended": False,
-    }
+    assert daemon.call("runtime.interrupt", runtime=runtime, wait_s=0) == told(
+        "signal", execution, ended=False, status="running"
+    )
     go.touch()
     assert final(daemon, execution)["status"] == "done"
+
+
+#: One that says nothing, and is never done.
+NEVER_LETS_GO = "import re; re.match('(a+)+$', 'a' * 60 + 'b')"
+
+
+def test_code_that_lets_nothing_else_run_is_seen_to_run(daemon: Daemon, runtime: str) -> None:
+    """What we start says that it began before it begins; without, some of these never would."""
+    for _ in range(8):
+        execution = submit(daemon, runtime, NEVER_LETS_GO)
+        wait_for_status(daemon, execution, "running")
+        assert interrupt(daemon, execution, wait_s=60) == ("signal", True)
+        assert daemon.call("execution.get", execution=execution)["status"] == "interrupted"
 
 
 def test_what_cleans_up_after_an_interrupt_is_not_hit_by_another(
@@ -173,8 +184,10 @@ def test_a_kernel_that_dies_of_it_is_spared_unless_forced(
         assert refused.value.name == "CannotInterrupt"
         assert "force" in refused.value.message
     assert daemon.call("execution.get", execution=execution)["status"] == "running"
-    assert interrupt(daemon, execution, force=True, wait_s=30) == ("signal", True)
+    forced = daemon.call("execution.interrupt", execution=execution, force=True, wait_s=30)
+    assert (forced["how"], forced["ended"], forced["status"]) == ("signal", True, "kernel_died")
     died = final(daemon, execution)
+    assert forced["reason"] == died["reason"]
     assert (died["status"], daemon.call("runtime.get", runtime=runtime)["status"]) == (
         "kernel_died",
         "dead",
@@ -188,8 +201,8 @@ def test_an_interrupt_whose_keeper_died_is_delivered_by_the_next(
     execution = begin(daemon, runtime, BEGUN + "import time\ntime.sleep(600)")
     keeper = daemon.call("daemon.status")["keeper_pid"]
     os.kill(keeper, signal.SIGSTOP)
-    told: list[Any] = []
-    attempting = threading.Thread(target=lambda: told.append(interrupt(daemon, execution)))
+    answers: list[Any] = []
+    attempting = threading.Thread(target=lambda: answers.append(interrupt(daemon, execution)))
     attempting.start()
     marked = "SELECT progress_json LIKE '%\"interrupted\":true%' FROM execution"
     while True:
@@ -198,7 +211,7 @@ def test_an_interrupt_whose_keeper_died_is_delivered_by_the_next(
                 break
     os.kill(keeper, signal.SIGKILL)
     attempting.join(30)
-    assert told == [("signal", True)]
+    assert answers == [("signal", True)]
     assert final(daemon, execution)["status"] == "interrupted"
 
 
@@ -216,7 +229,17 @@ def theirs(daemon: Daemon, runtime: str) -> Iterator[BlockingKernelClient]:
         client.stop_channels()
 
 
-NOTHING = {"how": "none", "execution": None, "ended": True}
+def told(how: str, execution: str | None, *, ended: bool = True, status: str | None = None) -> Any:
+    return {
+        "how": how,
+        "execution": execution,
+        "ended": ended,
+        "status": status,
+        "reason": None,
+    }
+
+
+NOTHING = told("none", None)
 
 
 def test_an_interrupt_of_what_another_client_runs(
@@ -226,8 +249,8 @@ def test_an_interrupt_of_what_another_client_runs(
     while not (running := daemon.call("execution.list", status=["running"])):
         time.sleep(0.01)
     ours = submit(daemon, runtime, "1 + 1")
-    told = daemon.call("runtime.interrupt", runtime=runtime, wait_s=60)
-    assert told == {"how": "signal", "execution": running[0]["id"], "ended": True}
+    answer = daemon.call("runtime.interrupt", runtime=runtime, wait_s=60)
+    assert answer == told("signal", running[0]["id"], status="interrupted")
     assert theirs.get_shell_msg(timeout=30)["content"]["ename"] == "KeyboardInterrupt"
     assert final(daemon, running[0]["id"])["status"] == "interrupted"
     assert final(daemon, ours)["status"] == "done"
@@ -242,9 +265,9 @@ def test_an_interrupt_of_what_is_not_recorded(
     theirs.execute(f"import time; open({str(begun)!r}, 'w').close(); time.sleep(600)")
     while not begun.exists():
         time.sleep(0.01)
-    while (told := daemon.call("runtime.interrupt", runtime=runtime, wait_s=60)) == NOTHING:
+    while (answer := daemon.call("runtime.interrupt", runtime=runtime, wait_s=60)) == NOTHING:
         pass  # the kernel was quicker than what it said of it
-    assert told == {"how": "signal", "execution": None, "ended": True}
+    assert answer == told("signal", None)
     assert theirs.get_shell_msg(timeout=30)["content"]["ename"] == "KeyboardInterrupt"
     assert daemon.call("execution.list") == []
     assert daemon.call("runtime.interrupt", runtime=runtime) == NOTHING
@@ -260,9 +283,13 @@ def read_pid(path: Path) -> int:
 
 
 def gone(process: psutil.Process) -> bool:
+    """See it end. One that nobody has waited for has ended too: its parent was interrupted."""
+    deadline = time.monotonic() + 30
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.wait(30)
-    return not process.is_running()
+        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return True
 
 
 FAMILY = """
@@ -333,10 +360,10 @@ def test_restart_says_how_the_old_one_ended(daemon: Daemon, runtime: str) -> Non
 
 
 def test_two_restarts_at_once_each_say_their_own(daemon: Daemon, runtime: str) -> None:
-    told: list[str] = []
+    answers: list[str] = []
     both = [
         threading.Thread(
-            target=lambda: told.append(daemon.call("runtime.restart", runtime=runtime)["how"])
+            target=lambda: answers.append(daemon.call("runtime.restart", runtime=runtime)["how"])
         )
         for _ in range(2)
     ]
@@ -344,5 +371,5 @@ def test_two_restarts_at_once_each_say_their_own(daemon: Daemon, runtime: str) -
         each.start()
     for each in both:
         each.join(60)
-    assert told == ["shutdown_request"] * 2
+    assert answers == ["shutdown_request"] * 2
     two(daemon, runtime)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runtimed.client.connect import CallFailed
 from tests.harness.foreign import kernel_environment
+from tests.kernels.snippets import SNIPPETS
 from tests.process.daemon.story import final, text, wait_for_output, wait_for_status
 
 if TYPE_CHECKING:
@@ -76,6 +79,22 @@ def test_what_is_shown(daemon: Daemon, runtime: str) -> None:
     assert len(found["text"]["repr"]) <= 120
     assert found["double"]["repr"] == "<function double>"
     assert found["sys"]["repr"] == "<module sys>"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "exec = globals = __import__ = type = getattr = 1",
+        "import sys\nsys.modules['json'] = sys.modules['threading'] = None",
+    ],
+    ids=["names", "modules"],
+)
+def test_whatever_the_user_has_made_of_built_in_names(
+    daemon: Daemon, runtime: str, code: str
+) -> None:
+    run(daemon, runtime, code)
+    run(daemon, runtime, "word = 'h\u00e9 \U0001f600'")
+    assert look(daemon, runtime)["word"]["repr"] == "'h\u00e9 \U0001f600'"
 
 
 def test_it_leaves_nothing(daemon: Daemon, runtime: str) -> None:
@@ -194,13 +213,23 @@ def test_a_python_kernel_without_subshells(daemon: Daemon) -> None:
     assert refused.value.name == "KernelBusy"
 
 
-@pytest.mark.parametrize("kernel", ["bash", "deno"])
-def test_a_kernel_of_another_language(daemon: Daemon, kernel: str) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "language"), [("bash", "bash"), ("deno", "typescript"), ("ir", "R")]
+)
+def test_a_kernel_of_another_language(daemon: Daemon, kernel: str, language: str) -> None:
     runtime = start(daemon, kernel)
     with pytest.raises(CallFailed) as refused:
         daemon.call("runtime.variables", runtime=runtime)
     assert refused.value.name == "VariablesUnsupported"
-    assert refused.value.data["language"] in ("bash", "typescript")
+    assert refused.value.data["language"] == language
+    assert "only those of Python" in str(refused.value)
+    code = SNIPPETS[kernel].begin
+    cell = daemon.call("execution.submit", runtime=runtime, code=code)["id"]
+    wait_for_output(daemon, cell, "begun")
+    with pytest.raises(CallFailed) as refused:
+        daemon.call("runtime.variables", runtime=runtime)
+    assert refused.value.name == "KernelBusy"
+    daemon.call("runtime.kill", runtime=runtime)
 
 
 def test_a_dead_one(daemon: Daemon, runtime: str) -> None:
@@ -208,3 +237,14 @@ def test_a_dead_one(daemon: Daemon, runtime: str) -> None:
     with pytest.raises(CallFailed) as refused:
         daemon.call("runtime.variables", runtime=runtime)
     assert refused.value.name == "RuntimeDead"
+
+
+def test_a_stopped_kernel_is_not_called_busy(daemon: Daemon, runtime: str) -> None:
+    pid = daemon.call("runtime.get", runtime=runtime)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(CallFailed) as refused:
+            look(daemon, runtime)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert refused.value.name == "KernelUnresponsive"

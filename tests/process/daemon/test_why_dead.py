@@ -64,6 +64,16 @@ def test_it_crashed(daemon: Daemon, runtime: str) -> None:
     assert len(exit_["stderr"]) <= 20
 
 
+@pytest.mark.parametrize(
+    "code", ["import os; os._exit(3)", "import ctypes; ctypes.string_at(0)"], ids=["exit", "crash"]
+)
+def test_it_ended_with_the_first_thing_that_it_did(daemon: Daemon, runtime: str, code: str) -> None:
+    """It said that it began, so what became of the code is not in doubt."""
+    died = daemon.call("execution.eval", runtime=runtime, code=code, wait_s=60)
+    assert (died["status"], died["gap"]) == ("kernel_died", None)
+    assert died["execution_started"] is not None
+
+
 def test_it_aborted_as_programs_in_cpp_do(daemon: Daemon, runtime: str) -> None:
     said = b"terminate called after throwing an instance of 'std::runtime_error'\n  what():  boom\n"
     died, exit_ = dies(daemon, runtime, SAYS.format(said) + "os.abort()")

@@ -52,8 +52,15 @@ def test_hands_off_unless_forced(daemon: Daemon, runt: Runt, kernel_named: Kerne
         nobody = runt(*words, id)
         assert nobody.returncode == 4
         assert "no Jupyter server" in nobody.stderr
+        assert f"(pid {kernel.owner.pid})" in nobody.stderr
     assert runt("eval", "-r", id, "40 + 2").stdout == "42\n"
     assert re.fullmatch(rf"stopped {id}( \(\w+\))?\n", runt("stop", "--force", id).stdout)
+    (dead,) = rows(runt("ps", "--all").stdout)
+    assert dead["State"] == "dead (shut down)"
+    (row,) = rows(runt("history", "-r", kernel.connection_file.name).stdout)
+    assert row["Code"] == "40 + 2"
+    (pruned,) = rows(runt("prune").stdout)
+    assert pruned["Why"] == "the kernel was asked to shut down, and did"
 
 
 def test_the_history_of_a_notebook(
@@ -140,12 +147,13 @@ def test_what_catches_its_interrupt_goes_on(daemon: Daemon, runt: Runt) -> None:
     until(lambda: runt("output", id).stdout == "on\n", "its beginning")
     interrupted = runt("interrupt", id, "--wait", "0.5")
     assert (interrupted.returncode, interrupted.stdout) == (4, "")
-    assert re.fullmatch(
-        rf"runt: {id} still runs \(signal\); `runt stop ({SHORT_ID})` or `runt kill \1` ends it\n",
+    said = re.fullmatch(
+        rf"runt: {id}: the interrupt was delivered \(signal\) and has not taken effect after 0.5 s"
+        rf": .*`runt kill ({SHORT_ID})`\n",
         interrupted.stderr,
     )
-    runtime = interrupted.stderr.split()[7].strip("`")
-    assert runt("kill", runtime).returncode == 0
+    assert said, interrupted.stderr
+    assert runt("kill", said[1]).returncode == 0
     assert runt("wait", id).returncode == 8
     assert rows(runt("ps", "--all").stdout)[0]["State"] == "dead (SIGKILL)"
 

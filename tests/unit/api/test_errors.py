@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from runtimed.api.errors import ApiError, from_wire, tree
+from runtimed.api.error_tree import from_wire, tree
 from runtimed.client.connect import CallFailed
+
+if TYPE_CHECKING:
+    from runtimed.api.errors import ApiError
 
 
 @pytest.mark.parametrize("cls", tree(), ids=lambda cls: cls.__name__)

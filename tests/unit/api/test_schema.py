@@ -14,12 +14,13 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from runtimed.api import schema
-from runtimed.api.errors import ApiError, tree
+from runtimed.api.error_tree import tree
 from runtimed.api.reference import pages
 from runtimed.api.registry import REGISTRY
 
 if TYPE_CHECKING:
     from runtimed.api.call import Call
+    from runtimed.api.errors import ApiError
 
 REPOSITORY = Path(__file__).parents[3]
 REFERENCE = REPOSITORY / "docs" / "reference"

@@ -136,6 +136,15 @@ def test_an_interrupt_reaches_only_what_is_busy() -> None:
     assert not facts.is_running("a")
 
 
+def test_nor_what_has_answered_though_its_idle_is_late() -> None:
+    facts = spawned()
+    send(facts, "a")
+    receive(facts, "iopub", status("busy", "a"))
+    assert facts.is_running("a")
+    receive(facts, "shell", message("execute_reply", {"status": "ok"}, "a"))
+    assert not facts.is_running("a")
+
+
 def test_a_request_on_control_does_not_hide_the_running_execution() -> None:
     facts = spawned()
     receive(facts, "iopub", status("busy", "a"))

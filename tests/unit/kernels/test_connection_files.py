@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -81,7 +82,7 @@ def test_what_may_be_missing(tmp_path: Path, facts: dict[str, None]) -> None:
         {"key": None},
         {"signature_scheme": 256},
         {"transport": "udp"},
-        {"transport": "ipc", "ip": "relative"},
+        {"transport": "ipc", "ip": ""},
         {"transport": "ipc", "ip": "/" + "x" * 110},
         {"transport": "ipc", "ip": "/tmp/\0"},
         {"kernel_name": 3},
@@ -114,6 +115,36 @@ def test_what_is_no_connection_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "kernel-1.json"
     path.write_bytes(content)
     assert connection_files.read(str(path)) is None
+
+
+def test_why_a_file_is_rejected_is_said_without_its_key(tmp_path: Path) -> None:
+    write(tmp_path / "kernel-1.json", transport="udp")
+    write(tmp_path / "kernel-2.json", ip="192.0.2.1")
+    write(tmp_path / "kernel-3.json", key=["secret"])
+    (tmp_path / "kernel-4.json").write_text('{"key": "secret", ')
+    write(tmp_path / "kernel-5.json")
+    said: dict[str, str] = {}
+    found = connection_files.scan([str(tmp_path)], said.__setitem__)
+    assert [os.path.basename(path) for path in found] == ["kernel-5.json"]
+    assert {os.path.basename(path): reason for path, reason in said.items()} == {
+        "kernel-1.json": "its transport is neither tcp nor ipc",
+        "kernel-2.json": "its kernel is not on this machine",
+        "kernel-3.json": "its key is no text",
+        "kernel-4.json": connection_files.NOT_WHOLE,
+    }
+
+
+async def test_a_relative_path_leads_nowhere_until_it_is_known_from_where(tmp_path: Path) -> None:
+    ports = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
+    file = connection_file(tmp_path / "kernel-1.json", transport="ipc", ip="k", **ports)
+    located = dataclasses.replace(file, directory=str(tmp_path))
+    assert (file.is_lost, located.is_lost) == (True, False)
+    assert file.address == located.address == connection_files.address_of(file.info)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "k-1"))
+        server.listen(8)
+        assert await connection_files.listens(located) is True
+        assert await connection_files.listens(file) is False
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:

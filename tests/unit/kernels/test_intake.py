@@ -292,6 +292,16 @@ def test_what_a_process_ran_before_the_first_that_was_seen_is_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize("how", ["asked", "heard", "neither"])
+def test_a_process_that_is_no_child_was_shut_down(how: str) -> None:
+    """By us, or by whoever its kernel was heard to obey."""
+    story = Story()
+    story.state.is_stopping, story.state.is_leaving = how == "asked", how == "heard"
+    story.intake.end_process({"reason": "unknown"}, 5, story.batch)
+    known = describe_exit(story.state.row.exit or {})
+    assert ("was asked to shut down" in known) == (how != "neither")
+
+
 def test_a_process_that_is_no_child_ended_by_the_signal_that_we_sent() -> None:
     story = Story()
     story.state.signalled = 9

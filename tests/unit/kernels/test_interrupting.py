@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,9 +35,11 @@ class Keeper:
     def __init__(self) -> None:
         self.lost = asyncio.Event()
         self.asked: list[asyncio.Future[dict[str, Any]]] = []
+        self.parents: list[Any] = []
         self._has_asked = asyncio.Event()
 
-    def request(self, *_: Any, **__: Any) -> asyncio.Future[dict[str, Any]]:
+    def request(self, *_: Any, **fields: Any) -> asyncio.Future[dict[str, Any]]:
+        self.parents.append(fields.get("parent"))
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.asked.append(answer)
         self._has_asked.set()
@@ -85,8 +88,14 @@ class Scene:
             del self.keepers[0]
         return self.keepers[0]
 
-    async def interrupt(self) -> str:
-        return await interrupting.interrupt(self.actor, self.row)
+    async def interrupt(self, *, force: bool = False) -> str:
+        return await interrupting.interrupt(self.actor, self.row, force=force)
+
+    def is_silent(self) -> None:
+        """Have it be at the kernel, which says nothing of it; nobody waits long for that."""
+        self.row.progress = Progress()
+        self.actor.state.posted = self.row.id
+        self.actor.state.delivered = self.row.msg_id
 
     def is_noted(self) -> bool:
         """Whether a failure without a name would be taken for the interrupt's."""
@@ -178,3 +187,78 @@ async def test_one_that_came_before_its_begin_is_not_noted_until_it_is_delivered
         scene.actor.act([])
         (await scene.keeper.next()).set_result({"delivered": True})
     assert told.result() == "signal"
+
+
+async def test_a_shared_kernel_is_asked_first(scene: Scene) -> None:
+    """What it has published until then is read before anything is delivered."""
+    state = scene.actor.state
+    state.is_shared = True
+    scene.actor.messenger._proofs = itertools.count(7)
+    async with asyncio.TaskGroup() as tasks:
+        told = tasks.create_task(scene.interrupt())
+        await scene.keeper.next()
+        assert not scene.is_noted()
+        state.proof_answered = state.proof_heard = "proof.7"
+        scene.actor.act([])
+        while len(scene.keeper.asked) < 2:
+            await asyncio.sleep(0)
+        scene.keeper.asked[1].set_result({"delivered": True})
+    assert told.result() == "signal"
+    assert scene.keeper.parents == [None, scene.row.msg_id]
+
+
+async def test_a_shared_kernel_that_is_silent_is_taken_at_its_last_word(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupting, "SILENT_S", 0.01)
+    scene.actor.state.is_shared = True
+    async with asyncio.TaskGroup() as tasks:
+        told = tasks.create_task(scene.interrupt())
+        while len(scene.keeper.asked) < 2:
+            await asyncio.sleep(0.001)
+        scene.keeper.asked[1].set_result({"delivered": True})
+    assert told.result() == "signal"
+
+
+@pytest.fixture
+def silent(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr(interrupting, "BEGIN_S", 0.01)
+    monkeypatch.setattr(interrupting, "SENT_S", 0.01)
+    scene.is_silent()
+    return scene
+
+
+async def test_what_is_not_said_to_have_begun_is_not_interrupted(silent: Scene) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        told = tasks.create_task(_failure(silent))
+        (await silent.keeper.next()).set_result(NOT_RUNNING)
+    assert isinstance(error := told.result(), CannotInterrupt)
+    assert "at the kernel" in error.data["reason"]
+    assert silent.keeper.parents == [silent.row.msg_id]
+    assert not silent.is_noted()
+
+
+async def test_by_force_it_is(silent: Scene) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        told = tasks.create_task(silent.interrupt(force=True))
+        (await silent.keeper.next()).set_result({"delivered": True})
+    assert told.result() == "signal"
+    assert silent.keeper.parents == [None], "whatever runs there"
+    assert silent.is_noted()
+
+
+async def test_but_not_while_another_client_is_known_to_run(silent: Scene) -> None:
+    silent.actor.state.foreign.add("theirs")
+    async with asyncio.TaskGroup() as tasks:
+        told = tasks.create_task(_forced_failure(silent))
+        (await silent.keeper.next()).set_result(NOT_RUNNING)
+    assert isinstance(told.result(), CannotInterrupt)
+    assert silent.keeper.parents == [silent.row.msg_id]
+
+
+async def _forced_failure(scene: Scene) -> BaseException | None:
+    try:
+        await scene.interrupt(force=True)
+    except CannotInterrupt as error:
+        return error
+    return None

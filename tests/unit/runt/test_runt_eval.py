@@ -54,6 +54,17 @@ def test_streams_go_live_to_theirs_and_the_value_follows(serve: Serve, run: Run)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ac\n2\n", "b\n")
 
 
+@pytest.mark.parametrize("form", [[], ["--raw"], ["--value", "json"]])
+def test_values_lose_their_colours_where_there_is_no_terminal(
+    serve: Serve, run: Run, form: list[str]
+) -> None:
+    """Deno colours what it returns; a stream is as the program wrote it."""
+    red = "\x1b[31mred\x1b[0m\n"
+    serve(execution__submit=running(out(red, "stderr"), value("\x1b[33m2\x1b[39m"), end()))
+    done = run("eval", *form, "1 + 1")
+    assert (done.stdout, done.stderr) == ("2\n", red)
+
+
 def test_output_comes_before_the_end(serve: Serve, run: Run) -> None:
     go_on = threading.Event()
     serve(execution__submit=running(out("early\n"), lambda c: wait_for(go_on), end()))

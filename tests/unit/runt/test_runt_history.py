@@ -84,6 +84,20 @@ def test_the_history_of_a_runtime_is_asked_by_what_it_is_called(serve: Serve, ru
     assert [p["runtime"] for p in daemon.params("execution.list")] == ["lab", "b.ipynb"]
 
 
+def test_history_names_the_notebook(serve: Serve, run: Run) -> None:
+    runtime = {**EXECUTION["runtime"], "notebook": "a.ipynb"}
+    serve(execution__list=store_of({None: [execution(1, runtime=runtime)]}))
+    assert run("history").stdout.splitlines()[1].split("\t")[2] == "a.ipynb"
+
+
+def test_a_notebook_is_known_by_the_names_that_it_had() -> None:
+    renamed = {"path": "w/new.ipynb", "earlier_paths": ["x/new.ipynb", "w/old.ipynb"]}
+    runtimes = [other(1, owner={"path": "w/old.ipynb"}), other(2, owner=renamed)]
+    ids = [str(runtime["id"]) for runtime in runtimes]
+    assert of_notebook(runtimes, "w/old.ipynb", "/elsewhere/w/old.ipynb") == ids
+    assert of_notebook(runtimes, "new.ipynb", "/elsewhere/new.ipynb") == ids[1:]
+
+
 def test_a_notebook_is_known_by_its_path_its_end_or_its_name() -> None:
     nested, top = {"path": "w/a.ipynb"}, {"path": "a.ipynb"}
     runtimes = [other(1, owner=nested), other(2, owner=top), other(3, owner=None)]

@@ -63,6 +63,27 @@ def test_ctrl_c_twice_detaches(serve: Serve, run: Run) -> None:
     assert held.interrupted == [id]
 
 
+def test_ctrl_c_that_takes_no_effect_is_said_and_the_next_detaches(serve: Serve, run: Run) -> None:
+    held = Held(obeys=False)
+    answer = {"how": "signal", "ended": False, "status": "running"}
+    serve(**{**held.answers, "execution__interrupt": lambda c, p: answer})
+    process = run.popen(
+        "eval", "x", stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline().decode() == (
+        "runt: the interrupt was delivered (signal) and has not taken effect yet; "
+        "Ctrl-C again leaves it running\n"
+    )
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert stderr.decode().endswith(" still running\n")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_other_signals_detach(serve: Serve, run: Run, number: int, code: int) -> None:
     held = Held()

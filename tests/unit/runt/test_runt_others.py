@@ -109,6 +109,7 @@ def interrupting(serve: Serve, **result: Any) -> Any:
     return serve(
         runtime__interrupt=lambda c, p: answer,
         execution__get=lambda c, p: EXECUTION,
+        runtime__get=lambda c, p: {**RUNTIME, "origin": "launched", "owner": None},
     )
 
 
@@ -121,17 +122,53 @@ def test_an_interrupt_says_what_was_observed(serve: Serve, run: Run, how: str) -
 
 
 def test_what_goes_on_is_exit_4(serve: Serve, run: Run) -> None:
-    interrupting(serve, ended=False)
+    daemon, owned = interrupting(serve, ended=False), {"owner": SERVER}
     for form in ([], ["-q"]):
         done = run("interrupt", "lab", *form)
         assert (done.returncode, done.stdout) == (4, "")
         assert done.stderr == (
-            "runt: 2p1r0s9t still runs (signal); "
-            "`runt stop 2p1r0s9t` or `runt kill 2p1r0s9t` ends it\n"
+            "runt: 2p1r0s9t: the interrupt was delivered (signal) and has not taken effect after "
+            "5 s: code that does not look for it ends by itself, or with `runt restart 2p1r0s9t` "
+            "or `runt kill 2p1r0s9t`\n"
         )
+    daemon.answers["runtime.get"] = lambda c, p: {**ADOPTED, "origin": "adopted", **owned}
+    advised = run("interrupt", "lab").stderr.partition(" or with ")[2]
+    assert advised == "`runt restart --force 2p1r0s9t` or `runt kill --force 2p1r0s9t`\n"
+    owned["owner"] = {"kind": "process", "pid": 7, "name": "python"}
+    advised = run("interrupt", "lab").stderr.partition(" or with ")[2]
+    assert advised == "`runt kill --force 2p1r0s9t`\n"
     done = run("interrupt", "lab", "--json")
     assert done.returncode == 4
     assert json.loads(done.stdout)["interrupted"][0]["ended"] is False
+
+
+@pytest.mark.parametrize("status", ["done", "error"])
+def test_what_ends_otherwise_is_not_called_interrupted(serve: Serve, run: Run, status: str) -> None:
+    interrupting(serve, status=status)
+    done = run("interrupt", "lab")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"2p1r0s9t ended as {status} after an interrupt was delivered (signal)\n",
+        "",
+    )
+
+
+def test_what_had_ended_before_is_said_to_have_ended(serve: Serve, run: Run) -> None:
+    interrupting(serve, how="none", status="done")
+    done = run("interrupt", "lab")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "runt: nothing is running in lab; it ended as done\n"
+
+
+def test_a_kernel_that_died_of_it_is_exit_8(serve: Serve, run: Run) -> None:
+    reason = "the kernel was ended by SIGINT"
+    interrupting(serve, status="kernel_died", reason=reason)
+    done = run("interrupt", "lab", "--force")
+    assert (done.returncode, done.stdout) == (8, "")
+    assert done.stderr == (f"runt: 2p1r0s9t: the kernel died of the interrupt (signal): {reason}\n")
+    done = run("interrupt", "lab", "--force", "--json")
+    assert done.returncode == 8
+    assert json.loads(done.stdout)["interrupted"][0]["status"] == "kernel_died"
 
 
 def test_who_does_not_look_is_not_told_that_it_goes_on(serve: Serve, run: Run) -> None:

@@ -266,6 +266,7 @@ def test_wide_columns_add_what_it_uses() -> None:
         ({"reason": "exit", "code": 3, "signal": None}, "dead (exit 3)"),
         ({"reason": "exit", "code": 0, "signal": None}, "dead (exit 0)"),
         ({"reason": "not_started", "code": None, "signal": None}, "dead (not started)"),
+        ({"reason": "shutdown_request", "code": None, "signal": None}, "dead (shut down)"),
         ({"reason": "unknown", "code": None, "signal": None}, "dead"),
         (None, "dead"),
     ],

@@ -30,12 +30,12 @@ class Fakes:
         self._kernels = kernels
         self._count = 0
 
-    def listening(self, *, ipc: bool = False) -> dict[str, Any]:
-        """Start a kernel, and return what its connection file would say."""
+    def listening(self, info: dict[str, Any] | None = None, *, ipc: bool = False) -> dict[str, Any]:
+        """Start a kernel, and return what its connection file would say, or says already."""
         self._count += 1
         hidden = self._root / f"{self._count}.json"
         prefix = str(self._root / f"k{self._count}")
-        info = ipc_address(prefix, "fake") if ipc else tcp_address("fake")
+        info = info or (ipc_address(prefix, "fake") if ipc else tcp_address("fake"))
         write_connection_file(str(hidden), info)
         self._kernels.start(hidden)
         return info

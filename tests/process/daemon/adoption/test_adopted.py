@@ -165,6 +165,17 @@ def test_its_owner_restarts_it_during_ours(
     assert words(truth) == ["ours"]
 
 
+def test_one_that_died_is_said_to_be_looked_for(daemon: Daemon, kernel_named: KernelNamed) -> None:
+    kernel = kernel_named("python3")
+    runtime = adopted(daemon, kernel.connection_file)
+    kernel.kill()
+    adopted(daemon, kernel.connection_file, "dead")
+    with pytest.raises(CallFailed) as refused:
+        daemon.call("execution.submit", runtime=runtime["id"], code="1")
+    assert refused.value.name == "RuntimeDead"
+    assert "once its owner has restarted it" in str(refused.value)
+
+
 def test_what_one_gets_wrong_is_not_the_others(
     state: State, daemon: Daemon, kernel_named: KernelNamed
 ) -> None:
@@ -195,6 +206,7 @@ def test_it_is_left_alone(daemon: Daemon, kernel_named: KernelNamed) -> None:
     with pytest.raises(CallFailed) as refused:
         daemon.call("runtime.restart", runtime=runtime["id"])
     assert refused.value.name == "NoServer"
+    assert f"pid {kernel.owner.pid}" in str(refused.value)
     daemon.stop(kernels=True)
     assert psutil.Process(kernel.pid).is_running()
     assert kernel.client().execute("1", reply=True)["content"]["status"] == "ok"

@@ -138,6 +138,22 @@ def test_two_files_of_one_kernel_are_one_runtime(daemon: Daemon, fakes: Fakes) -
     assert evaluate(daemon, found) == 2
 
 
+@pytest.mark.parametrize("status", ["alive", "dead"])
+def test_a_file_that_is_moved_is_followed(daemon: Daemon, fakes: Fakes, status: str) -> None:
+    found = adopted(daemon, path := fakes.kernel("one"))
+    if status == "dead":
+        os.kill(found["pid"], signal.SIGKILL)
+        adopted(daemon, path, "dead")
+    moved = path.rename(path.with_name("kernel-moved.json"))
+    adopted(daemon, moved, status, id=found["id"])
+    if status == "alive":
+        assert evaluate(daemon, found) == 1
+        os.kill(found["pid"], signal.SIGKILL)
+        adopted(daemon, moved, "dead", id=found["id"])
+    daemon.call("runtime.remove", runtime=found["id"])
+    assert not moved.exists()
+
+
 def test_our_own_kernels_are_never_adopted(state: State, fakes: Fakes) -> None:
     elsewhere = state.root / "elsewhere"
     daemon = Daemon(state, {"RUNTIMED_RUNTIME_DIRS": str(elsewhere)}).start()
@@ -186,6 +202,62 @@ def test_each_transport(
     execution(daemon, runtime, "'theirs'", "done")
 
 
+def test_sockets_that_are_named_from_where_the_kernel_was(
+    state: State, daemon: Daemon, kernel_named: KernelNamed
+) -> None:
+    """jupyter_client's own name for them is relative; two kernels may have the same one."""
+    runtimes = []
+    for name in ("one", "two"):
+        (directory := state.root / name).mkdir()
+        kernel = kernel_named("python3", cwd=directory, transport="ipc", ip="kernel-ipc")
+        runtimes.append(adopted(daemon, kernel.connection_file))
+        assert (runtimes[-1]["pid"], runtimes[-1]["ip"]) == (kernel.pid, f"{directory}/kernel-ipc")
+        assert evaluate(daemon, runtimes[-1]) == 1
+    code = "import os; os.chdir('/')"  # from where nothing leads to them any more
+    daemon.call("execution.eval", runtime=runtimes[1]["id"], code=code, wait_s=60)
+    before = daemon.call("daemon.status")["keeper_pid"]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: daemon.call("daemon.status")["keeper_pid"] not in (None, before), "a keeper")
+    for runtime in runtimes:
+        file = Path(runtime["connection_file"])
+        adopted(daemon, file, pid=runtime["pid"], id=runtime["id"], incarnation=2)
+        assert evaluate(daemon, runtime) >= 2
+    daemon.stop()
+    daemon.start()
+    for runtime in runtimes:
+        adopted(daemon, Path(runtime["connection_file"]), pid=runtime["pid"], id=runtime["id"])
+        assert evaluate(daemon, runtime) >= 3
+    kernel.restart()
+    adopted(daemon, kernel.connection_file, pid=kernel.pid, id=runtimes[1]["id"])
+    kernel.kill_owner()
+    kernel.kill()
+    adopted(daemon, kernel.connection_file, "dead")
+
+
+def test_a_stale_file_whose_path_is_relative_says_so(daemon: Daemon, fakes: Fakes) -> None:
+    fakes.directory.mkdir()
+    path = fakes.directory / "kernel-stale.json"
+    ports = {f"{channel}_port": number for number, channel in enumerate((*CHANNELS, "hb"), 1)}
+    facts = {"transport": "ipc", "ip": f"k-{os.getpid()}", **ports}
+    found = adopted(daemon, Path(connection_file.write(path, LONG_AGO_S, **facts)), "dead")
+    assert "relative" in found["notices"][0]
+    daemon.call("runtime.remove", runtime=found["id"])
+    assert not path.exists()
+
+
+def test_what_is_not_adopted_is_logged_once(state: State, daemon: Daemon, fakes: Fakes) -> None:
+    fakes.directory.mkdir()
+    path = fakes.directory / "kernel-far.json"
+    connection_file.write(path, ip="192.0.2.1", key="not to be told")
+    until(lambda: "not on this machine" in state.logs(), "a line in the log")
+    adopted(daemon, fakes.kernel("one"))
+    adopted(daemon, fakes.kernel("two"))
+    assert state.logs().count("not on this machine") == 1
+    assert "not to be told" not in state.logs()
+    connection_file.write(path, transport="udp", key="not to be told")
+    until(lambda: "neither tcp nor ipc" in state.logs(), "another line in the log")
+
+
 def test_a_directory_that_comes_later_and_is_replaced(daemon: Daemon, fakes: Fakes) -> None:
     info = fakes.listening()
     assert not fakes.directory.exists()
@@ -225,10 +297,10 @@ def other_things(directory: Path) -> None:
         "binary": "\0\1\2",
         "deep": "[" * 100_000,
         "cut": complete[:-1],
-        "long": complete + " " * 2_000_000,
+        "long": " " * 2_000_000 + complete,  # in this order: half of it is not a kernel's
         "remote": complete.replace("127.0.0.1", "192.0.2.1"),
         "ports": complete.replace("50001", "70001"),
-        "relative": json.dumps(connection_file.COMPLETE | {"transport": "ipc", "ip": "k"}),
+        "nameless": json.dumps(connection_file.COMPLETE | {"transport": "ipc", "ip": ""}),
         "other": json.dumps({"url": "http://localhost:8888", "port": 8888, "pid": 1}),
     }
     for name, content in contents.items():
@@ -240,11 +312,12 @@ def other_things(directory: Path) -> None:
     (directory / "kernel-loop.json").symlink_to("kernel-loop.json")
     (directory / "kernel-nowhere.json").symlink_to("/nowhere/at.json")
     (directory / "kernel-device.json").symlink_to("/dev/zero")
-    unusable = Path(connection_file.write(directory / "kernel-unusable.json", LONG_AGO_S))
+    unusable = Path(connection_file.write(directory / "kernel-unusable.tmp", LONG_AGO_S))
     if os.getuid() == 0:  # who may read anything: another user's
         os.chown(unusable, 65534, 65534)
     else:
         unusable.chmod(0)
+    unusable.rename(unusable.with_suffix(".json"))
 
 
 @pytest.mark.parametrize("first", ["things", "daemon"])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tests.harness import daemon as harness
 from tests.harness import jupyter_server as jupyter
+from tests.harness.daemon import Daemon
 from tests.process.daemon.adoption.waiting import adopted, execution, until
 from tests.process.daemon.story import final, note, wait_for, words
 
 if TYPE_CHECKING:
-    from tests.harness.daemon import Daemon, State
+    from tests.harness.daemon import State
     from tests.harness.jupyter_server import JupyterServer
 
 
@@ -36,6 +39,24 @@ def test_notebooks_are_told_apart(daemon: Daemon, jupyter_server: JupyterServer)
         assert owner["pid"] == jupyter_server.pid
         assert daemon.call("runtime.get", runtime=session.path)["id"] == found["id"]
         assert daemon.call("runtime.get", runtime=session.kernel_id)["id"] == found["id"]
+
+
+def test_a_notebook_that_is_renamed(state: State, jupyter_server: JupyterServer) -> None:
+    daemon = Daemon(state, {"RUNTIMED_RESCAN_INTERVAL_S": "0.5"}).start()
+    try:
+        session = jupyter_server.create_session("old.ipynb")
+        runtime = adopted(daemon, session.connection_file)
+        notebook(daemon, runtime)
+        done = daemon.call("execution.eval", runtime=runtime["id"], code="1", wait_s=60)
+        assert done["runtime"]["notebook"] == "old.ipynb"
+        jupyter_server.request("PATCH", f"api/sessions/{session.id}", {"path": "new.ipynb"})
+        until(lambda: notebook(daemon, runtime)["path"] == "new.ipynb", "the new name")
+        assert notebook(daemon, runtime)["earlier_paths"] == ["old.ipynb"]
+        for name in ("old.ipynb", "new.ipynb"):
+            listed = harness.runt(state, "history", "--runtime", name, "--json")
+            assert [each["id"] for each in json.loads(listed.stdout)["executions"]] == [done["id"]]
+    finally:
+        daemon.dispose()
 
 
 def test_what_the_server_loses_is_on_the_record(

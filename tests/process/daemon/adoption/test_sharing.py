@@ -209,6 +209,47 @@ def test_ctrl_c_that_comes_when_ours_is_over_and_theirs_runs(shared: Shared) -> 
     assert words(shared.truth) == ["ours", "theirs", "ended"]
 
 
+#: The thread that publishes gets no turn before the next idle status, for a second.
+PUBLISH_LATE = """
+thread = get_ipython().kernel.iopub_thread
+send = thread._really_send
+def late(message, *args, **kwargs):
+    if b'"idle"' in b''.join(map(bytes, message)):
+        thread._really_send = send
+        time.sleep(1)
+    send(message, *args, **kwargs)
+thread._really_send = late
+"""
+
+
+def test_an_interrupt_of_theirs_that_is_over_while_its_end_is_not_published(
+    shared: Shared,
+) -> None:
+    """Nothing answers us what they ran: only what the kernel publishes tells that it is over."""
+    code = shared.waiting("first", PUBLISH_LATE.strip())
+    shared.theirs_run(code, "first")
+    first = execution(shared.daemon, shared.runtime, code, "running")
+    second = shared.theirs.execute(shared.waiting("second", shared.note("ended")))
+    shared.gate("first").touch()
+    wait_for(shared.truth, "second")
+    assert "nothing is running" in shared.runt("interrupt", first["id"]).stderr
+    shared.gate("second").touch()
+    assert shared.reply(second)["status"] == "ok"
+    assert words(shared.truth) == ["first", "second", "ended"]
+
+
+def test_an_interrupt_of_ours_that_is_over_while_its_end_is_not_published(shared: Shared) -> None:
+    ours = shared.submit(shared.waiting("ours", PUBLISH_LATE))
+    wait_for(shared.truth, "ours")
+    behind = shared.theirs.execute(shared.waiting("theirs", shared.note("ended")))
+    shared.gate("ours").touch()
+    wait_for(shared.truth, "theirs")
+    shared.runt("interrupt", ours)
+    shared.gate("theirs").touch()
+    assert shared.reply(behind)["status"] == "ok"
+    assert words(shared.truth) == ["ours", "theirs", "ended"]
+
+
 def test_a_question_goes_to_who_asked_for_it(shared: Shared) -> None:
     attached = popen(shared.state, "attach", shared.id, "--since", "start")
     code = "name = input('theirs? ')\nprint('hi', name)"

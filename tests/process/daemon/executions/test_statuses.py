@@ -63,7 +63,13 @@ def test_interrupted(repl: Repl) -> None:
     running = repl.submit(FOREVER)
     wait_for_output(repl.daemon, running, "begun")
     told = repl.daemon.call("execution.interrupt", execution=running)
-    assert told == {"how": "signal", "execution": running, "ended": True}
+    assert told == {
+        "how": "signal",
+        "execution": running,
+        "ended": True,
+        "status": "interrupted",
+        "reason": None,
+    }
     ended = repl.final(running)
     assert ended["status"] == "interrupted"
     assert ended["outputs"][-1]["ename"] == "KeyboardInterrupt"
@@ -78,7 +84,8 @@ def test_interrupt_that_the_code_catches(repl: Repl) -> None:
         "except KeyboardInterrupt:\n    print('caught')"
     )
     wait_for_output(repl.daemon, running, "begun")
-    repl.daemon.call("execution.interrupt", execution=running)
+    told = repl.daemon.call("execution.interrupt", execution=running, wait_s=60)
+    assert (told["how"], told["ended"], told["status"]) == ("signal", True, "done")
     ended = repl.final(running)
     assert (ended["status"], text(ended)) == ("done", "begun\ncaught\n")
 
