@@ -190,7 +190,9 @@ def test_many_look_at_once(daemon: Daemon, runtime: str) -> None:
 
 
 def test_an_extension_that_holds_the_interpreter_lock_is_busy(daemon: Daemon, runtime: str) -> None:
-    code = "print('begun', flush=True)\nimport re\nre.match(r'(?:a?){34}a{34}$', 'a' * 33 + 'b')"
+    # ipykernel's flush ends before the text is sent, the next one after that.
+    code = "import re, sys\nprint('begun', flush=True)\nsys.stdout.flush()\n"
+    code += "re.match(r'(?:a?){34}a{34}$', 'a' * 33 + 'b')"
     cell = daemon.call("execution.submit", runtime=runtime, code=code)["id"]
     wait_for_output(daemon, cell, "begun")
     with pytest.raises(CallFailed) as refused:
