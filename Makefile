@@ -11,10 +11,11 @@ run: .venv/.ready
 	@examples/first_run.sh
 
 # The shell's view of the socket is tested with the real tools; npm brings the OpenRPC schema; five
-# kernels are spoken to.
+# kernels are spoken to; three shells complete, and two programs read the manual pages.
 test: .venv/.ready-test
 	@tools/install-kernels
-	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm faketime=faketime
+	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm faketime=faketime \
+		gcc=gcc systemctl=systemd unshare=util-linux zsh=zsh fish=fish groff=groff-base mandoc=mandoc
 	$(BIN)/python -m pytest -n 4 $(ARGS)
 
 lint: .venv/.ready-test-lint

@@ -27,3 +27,9 @@ class ConflictFailure(Failure):
     """The command line does not fit what is there."""
 
     exit_code = exits.CONFLICT
+
+
+class DeniedFailure(Failure):
+    """The system does not let us."""
+
+    exit_code = exits.DENIED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -36,6 +35,9 @@ VERBS = {
     "record": "record",
     "forget": "forget",
     "environments": "environments",
+    "config": "config",
+    "service": "service",
+    "doctor": "doctor",
     "status": "status",
     "socket": "socket",
     "call": "call",
@@ -46,8 +48,9 @@ VERBS = {
 #: Names from earlier runts; they work and are not listed.
 ALIASES = {"exec": "submit", "get-results": "output"}
 
-#: The variable through which a shell asks for completions; click's name for it.
-_COMPLETES = "_RUNT_COMPLETE"
+#: What a shell's completion runs, with the words that stand there after it. No verb of an earlier
+#: runt's: that one refuses it, where words alone would be done.
+_COMPLETES = "__complete"
 
 
 class Verbs(click.Group):
@@ -77,8 +80,10 @@ def group() -> None:
 
 def run(argv: list[str]) -> int:
     """Run a command line through click, and return the exit code."""
-    if _COMPLETES in os.environ:
-        group.main(argv, "runt", complete_var=_COMPLETES)
+    if argv[:1] == [_COMPLETES]:
+        from runt.completing import answer
+
+        return answer(group, argv[1:])
     try:
         return session.guarded(lambda: _invoke(argv))
     except click.Abort:

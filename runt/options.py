@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from runt import exits, jsonout, session
+from runt import completing, exits, jsonout, session
 from runt.commands.evaluate_options import MOST_S, OPTIONS, Option, split
 from runt.ids import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+T = TypeVar("T")
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
@@ -40,8 +42,26 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic since click
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
-runtimes_argument = click.argument("runtimes", nargs=-1, required=True, metavar="RUNTIME...")
-executions_argument = click.argument("executions", nargs=-1, required=True, metavar="EXECUTION...")
+
+
+def runtimes_argument(status: str = "alive") -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Add RUNTIME..., of which shells offer those that are ``alive``, ``dead``, or ``all``."""
+    return click.argument(
+        "runtimes",
+        nargs=-1,
+        required=True,
+        metavar="RUNTIME...",
+        shell_complete=completing.runtimes(status),
+    )
+
+
+executions_argument = click.argument(
+    "executions",
+    nargs=-1,
+    required=True,
+    metavar="EXECUTION...",
+    shell_complete=completing.pending(),
+)
 
 
 def for_each(references: tuple[str, ...], act: Callable[[str], int | None]) -> int:
@@ -93,6 +113,15 @@ class Evaluation(click.Command):
         return super().parse_args(ctx, args)
 
 
+#: Metavar → what shells offer there.
+_COMPLETED = {
+    "RUNTIME": completing.runtimes(),
+    "KERNEL": completing.kernels,
+    "PATH": completing.files,
+    "FILE": completing.files,
+}
+
+
 def _names(option: Option) -> list[str]:
     return [option.name, *option.flags]
 
@@ -101,6 +130,8 @@ def _how(option: Option) -> dict[str, Any]:
     if option.kind == "flag":
         return {"is_flag": True}
     how: dict[str, Any] = {"metavar": option.metavar}
+    if option.metavar in _COMPLETED:
+        how["shell_complete"] = _COMPLETED[option.metavar]
     if option.kind == "many":
         how["multiple"] = True
     elif option.kind == "seconds":

@@ -40,19 +40,31 @@ def page() -> str:
     for verb in VERBS:
         command = group.get_command(parent, verb)
         assert command is not None  # noqa: S101 (every verb has one; tested)
-        parts.append("\n".join(_section(click.Context(command, parent, verb))))
+        parts += _sections(click.Context(command, parent, verb))
     return "\n".join(parts)
+
+
+def _sections(ctx: click.Context) -> Iterator[str]:
+    """Yield the section of a verb, and those of its own verbs if it has any."""
+    yield "\n".join(_section(ctx))
+    if isinstance(ctx.command, click.Group):
+        for name in ctx.command.list_commands(ctx):
+            command = ctx.command.get_command(ctx, name)
+            assert command is not None  # noqa: S101 (it is on the list)
+            yield from _sections(click.Context(command, ctx, name))
 
 
 def _section(ctx: click.Context) -> Iterator[str]:
     command = ctx.command
-    yield f"## runt {ctx.info_name}\n"
-    usage = " ".join(["runt", str(ctx.info_name), *command.collect_usage_pieces(ctx)])
+    yield f"## {ctx.command_path}\n"
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
     yield f"    {usage}\n"
     yield f"{_text(command.help)}\n"
-    yield "| option | |\n| --- | --- |"
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    if options:
+        yield "| option | |\n| --- | --- |"
+    for option in options:
+        if record := option.get_help_record(ctx):
             flags, help = record[0].replace("|", "\\|"), " ".join(record[1].split())
             yield f"| `{flags}` | {help} |"
     if command.epilog:

@@ -1,4 +1,4 @@
-"""What the operating system says about processes and wants to hear from services."""
+"""What the operating system says about processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import signal
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    import sdnotify
+from typing import NamedTuple
 
 #: A constant and not a test of sys.platform, so that the types of both branches are checked.
 ON_LINUX = sys.platform == "linux"
@@ -43,6 +40,20 @@ class Step(enum.StrEnum):
     MESSAGE_JOURNALED = "keeper.message_journaled"
     DOORBELL_RUNG = "keeper.doorbell_rung"
 
+    PREDECESSOR_ASKED = "predecessor.asked"
+    PREDECESSOR_OVERHEARD = "predecessor.overheard"
+    PREDECESSOR_HANDED = "predecessor.handed"
+    PREDECESSOR_ACCEPTED = "predecessor.accepted"
+    PREDECESSOR_LEFT = "predecessor.left"
+
+    SUCCESSOR_CONNECTED = "successor.connected"
+    SUCCESSOR_LISTENING = "successor.listening"
+    SUCCESSOR_READY = "successor.ready"
+    SUCCESSOR_HANDED = "successor.handed"
+    SUCCESSOR_ACCEPTED = "successor.accepted"
+    SUCCESSOR_TOLD = "successor.told"
+    SUCCESSOR_RECOVERED = "successor.recovered"
+
 
 def _stop_at(setting: str | None) -> tuple[Step | None, int]:
     if not setting:
@@ -62,23 +73,6 @@ def passing(step: Step) -> None:
     _passings_left -= 1
     if _passings_left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-class ServiceManager:
-    """Whoever supervises this process, told through ``sd_notify``; nobody where it is not set."""
-
-    def __init__(self) -> None:
-        self.is_present = "NOTIFY_SOCKET" in os.environ
-        self._notifier: sdnotify.SystemdNotifier | None = None
-        if self.is_present:
-            import sdnotify
-
-            self._notifier = sdnotify.SystemdNotifier()
-
-    def notify(self, state: str) -> None:
-        """Send one state, such as ``READY=1``; a manager that has gone is not an error."""
-        if self._notifier is not None:
-            self._notifier.notify(state)
 
 
 def process_start_time(pid: int) -> int | None:

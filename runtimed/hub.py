@@ -18,7 +18,7 @@ from runtimed.model.times import rfc3339
 from runtimed.store import events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from runtimed.api.events import Event
     from runtimed.config import Config
@@ -44,6 +44,8 @@ class Hub:
         self.max_bytes = config.subscriber_bytes
         self.seq = store.read(events.last_seq)
         self._live: set[Subscription] = set()
+        self.on_publish: Callable[[], None] = lambda: None
+        """Called after each commit that published something."""
 
     @property
     def cursor(self) -> str:
@@ -58,6 +60,7 @@ class Hub:
         self.seq = rows[-1].seq
         for subscription in list(self._live):
             subscription.offer(rows)
+        self.on_publish()
 
     def subscribe(
         self,

@@ -10,6 +10,10 @@ import os
 import stat
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: Bytes that fit into ``sun_path`` besides the final NUL (unix(7), and macOS's sys/un.h).
 SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 
@@ -32,13 +36,20 @@ def socket_path() -> str:
 
 def runtime_dir() -> str:
     """Return the directory of the default socket; nothing is created."""
+    if base := user_runtime_dir():
+        return os.path.join(base, "runtimed")
+    import tempfile
+
+    return os.path.join(tempfile.gettempdir(), f"runtimed-{os.getuid()}")
+
+
+def user_runtime_dir() -> str | None:
+    """Return the user's runtime directory, where there is one: that of their service manager."""
     uid = os.getuid()
     for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}"):
         if base and os.path.isabs(base) and _is_ours(base, uid):
-            return os.path.join(base, "runtimed")
-    import tempfile
-
-    return os.path.join(tempfile.gettempdir(), f"runtimed-{uid}")
+            return base
+    return None
 
 
 def _is_ours(directory: str, uid: int) -> bool:
@@ -59,13 +70,30 @@ def check_socket_path(path: str) -> None:
         )
 
 
+def make_dirs(directory: str) -> None:
+    """Create the directory and what is missing above it, each 0700, whatever the umask.
+
+    `os.makedirs` gives its mode to the last one only: under umask 000 the others would be open to
+    everybody. Only what is created gets a mode. Raises `OSError`.
+    """
+    if not directory or os.path.isdir(directory):
+        return
+    if not os.path.exists(above := os.path.dirname(directory.rstrip("/"))):
+        make_dirs(above)
+    try:
+        os.mkdir(directory, 0o700)
+    except OSError:
+        if not os.path.isdir(directory):  # otherwise somebody else was faster
+            raise
+
+
 def private_dir(directory: str) -> str:
     """Create the directory 0700, or verify that it is a real one, ours and closed to others.
 
     Raises `UnsafePath` otherwise. An existing directory is never chmod-ed into shape: who can
     write into it can replace a socket in it.
     """
-    os.makedirs(os.path.dirname(directory) or ".", mode=0o700, exist_ok=True)
+    make_dirs(os.path.dirname(directory))
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
@@ -98,6 +126,15 @@ def state_dir() -> str:
     import platformdirs
 
     return platformdirs.user_state_dir("runtimed", appauthor=False)
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the settings' file: ``RUNTIMED_CONFIG``, else in platformdirs' user configuration."""
+    if given := environ.get("RUNTIMED_CONFIG"):
+        return os.path.abspath(given)
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("runtimed", appauthor=False), "config.toml")
 
 
 class State:
@@ -143,6 +180,11 @@ class State:
     @property
     def keeper_log(self) -> str:
         return os.path.join(self.dir, "keeper.log")
+
+    @property
+    def keeper_successor(self) -> str:
+        """What a keeper that is told to renew itself starts, and why it has not; see handover."""
+        return os.path.join(self.dir, "keeper.successor")
 
     @property
     def keeper_socket(self) -> str:

@@ -20,6 +20,8 @@ pytest_plugins = [
     "tests.harness.skips",
     "tests.harness.foreign",
     "tests.harness.jupyter_server",
+    "tests.harness.systemd",
+    "tests.harness.weaker",
 ]
 
 # No test is about how long something takes.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runt import exits, jsonout, outputs, session
+from runt import completing, exits, jsonout, outputs, session
 from runt.commands.show import find
 from runt.feed import Feed
 from runt.ids import short
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("attach")
-@click.argument("id")
+@click.argument("id", shell_complete=completing.either(completing.runtimes(), completing.pending()))
 @click.option(
     "--since",
     metavar="CURSOR",

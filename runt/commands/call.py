@@ -6,13 +6,13 @@ import json
 
 import click
 
-from runt import jsonout, session, submission
+from runt import completing, jsonout, session, submission
 from runt.failures import UsageFailure
 from runt.options import json_option, quiet_option
 
 
 @click.command("call")
-@click.argument("method")
+@click.argument("method", shell_complete=completing.methods)
 @click.argument("params", required=False, metavar="[JSON|-]")
 @quiet_option
 @json_option

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 import click
-from click.shell_completion import get_completion_class
 
 from runt import jsonout
 from runt.options import json_option, quiet_option
@@ -14,11 +15,12 @@ from runt.options import json_option, quiet_option
 @quiet_option
 @json_option
 def command(shell: str, quiet: bool, as_json: bool) -> None:
-    """Print the completion script for SHELL; source it, or save it where SHELL looks."""
-    found = get_completion_class(shell)
-    assert found is not None  # noqa: S101 (click has these three)
-    script = found(click.get_current_context().find_root().command, {}, "runt", "_RUNT_COMPLETE")
+    """Print the completion script for SHELL; evaluate it, or save it where SHELL looks.
+
+    Runtimes and executions are completed where a daemon runs; none is started.
+    """
+    script = resources.files("runt").joinpath("shells", f"runt.{shell}").read_text("utf-8")
     if as_json:
-        jsonout.print_document("completion", script.source())
+        jsonout.print_document("completion", script)
     elif not quiet:
-        click.echo(script.source())
+        click.echo(script, nl=False)

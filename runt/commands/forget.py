@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("forget")
-@runtimes_argument
+@runtimes_argument("all")
 @click.option(
     "--since",
     metavar="WHEN",

@@ -27,7 +27,8 @@ state directory that `runt status` shows, readable by you alone, and is never se
   runt record all RUNTIME         keep everything again
   runt forget RUNTIME             delete what is kept already; --since 2h: of the last two hours
 
-The daemon's RUNTIMED_RECORD (all, metadata or off) says what holds where nothing else was said.
+The setting `record` (runt config set record all|metadata|off) says what holds where nothing else
+was said.
 What is run through runt and runtimed itself is always kept. Answers to password prompts and the
 values of environment variables never are.
 """,

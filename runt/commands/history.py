@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runt import jsonout, render, session
+from runt import completing, jsonout, render, session
 from runt.failures import ConflictFailure
 from runt.ids import short
 from runt.options import json_option, quiet_option
@@ -55,7 +55,11 @@ COLUMNS: tuple[render.Column, ...] = (
 
 @click.command("history")
 @click.option(
-    "--runtime", "-r", metavar="RUNTIME", help="Only of this runtime, or of this notebook's path."
+    "--runtime",
+    "-r",
+    metavar="RUNTIME",
+    help="Only of this runtime, or of this notebook's path.",
+    shell_complete=completing.runtimes("all"),
 )
 @click.option(
     "-n",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from runt import exits, jsonout, session
+from runt import completing, exits, jsonout, session
 from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option
@@ -19,7 +19,13 @@ _DELIVERED = ("signal", "message")
 
 
 @click.command("interrupt")
-@click.argument("references", nargs=-1, required=True, metavar="RUNTIME|EXECUTION...")
+@click.argument(
+    "references",
+    nargs=-1,
+    required=True,
+    metavar="RUNTIME|EXECUTION...",
+    shell_complete=completing.either(completing.runtimes(), completing.pending()),
+)
 @click.option(
     "--force",
     is_flag=True,

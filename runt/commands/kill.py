@@ -8,7 +8,7 @@ from runt.options import end_all, json_option, quiet_option, runtimes_argument
 
 
 @click.command("kill")
-@runtimes_argument
+@runtimes_argument()
 @click.option("--force", is_flag=True, help="Also those that somebody else started.")
 @quiet_option
 @json_option

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from runt import jsonout, session
+from runt import completing, jsonout, session
 from runt.ids import short
 from runt.options import json_option, quiet_option
-from runt.shows import takes_colour
+from runt.shows import gap_sentence, takes_colour
 from runtimed.model.text import without_ansi
 
 
 @click.command("output")
-@click.argument("execution")
+@click.argument("execution", shell_complete=completing.executions())
 @click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
 @click.option("--grep", metavar="REGEX", help="Only lines that match (Python re), colours aside.")
 @click.option("--lines", type=click.IntRange(1, 100_000), metavar="N", help="N lines at most.")
@@ -27,7 +27,8 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
     """Print what EXECUTION has put out so far, as text.
 
     With --lines or --tail one page, and its --json tells the cursor of the next; else all of it.
-    Colours, and whatever else is an ANSI sequence, are for terminals and for --json.
+    Colours, and whatever else is an ANSI sequence, are for terminals and for --json. Where output
+    did not reach us, stderr says so.
     """
     params = {name: value for name, value in filters.items() if value is not None}
     params["execution"] = execution
@@ -48,6 +49,8 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
         jsonout.print_document("output", whole)
     elif quiet:
         click.echo(short(page["execution"]))
+    elif page.get("gap"):
+        click.echo(f"runt: {gap_sentence(page['gap'])}", err=True)
 
 
 def _print(page: dict[str, Any], *, quiet: bool, as_json: bool) -> None:

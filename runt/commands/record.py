@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runt import jsonout, render, session
+from runt import completing, jsonout, render, session
 from runt.failures import UsageFailure
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option
@@ -20,7 +20,7 @@ _EVERYWHERE = "/"
 
 @click.command("record")
 @click.argument("record", type=click.Choice(["all", "metadata", "off"]))
-@click.argument("runtimes", nargs=-1, metavar="[RUNTIME]...")
+@click.argument("runtimes", nargs=-1, metavar="[RUNTIME]...", shell_complete=completing.runtimes())
 @click.option(
     "--dir",
     "directory",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from runt import jsonout, session
+from runt import completing, jsonout, session
 from runt.ids import short
 from runt.options import json_option, quiet_option
 
 
 @click.command("rename")
-@click.argument("runtime")
+@click.argument("runtime", shell_complete=completing.runtimes("all"))
 @click.argument("name")
 @quiet_option
 @json_option

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from runt import jsonout, session, submission
+from runt import completing, jsonout, session, submission
 from runt.ids import short
 from runt.options import json_option, quiet_option
 
 
 @click.command("reply")
-@click.argument("execution")
+@click.argument("execution", shell_complete=completing.executions("waiting_input"))
 @click.argument("text", required=False)
 @click.option("--eof", is_flag=True, help="End of file in place of a line.")
 @quiet_option

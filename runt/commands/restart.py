@@ -14,7 +14,7 @@ from runtimed.client.connect import CallFailed
 
 
 @click.command("restart")
-@runtimes_argument
+@runtimes_argument()
 @click.option(
     "--force",
     is_flag=True,

@@ -11,7 +11,7 @@ from runtimed.client.connect import CallFailed
 
 
 @click.command("rm")
-@runtimes_argument
+@runtimes_argument("dead")
 @quiet_option
 @json_option
 def command(runtimes: tuple[str, ...], quiet: bool, as_json: bool) -> int:

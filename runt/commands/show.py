@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from runt import jsonout, render, session
+from runt import completing, jsonout, render, session
 from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import json_option, quiet_option
@@ -14,7 +14,10 @@ from runtimed.client.connect import CallFailed
 
 
 @click.command("show")
-@click.argument("id")
+@click.argument(
+    "id",
+    shell_complete=completing.either(completing.runtimes("all"), completing.executions()),
+)
 @quiet_option
 @json_option
 def command(id: str, quiet: bool, as_json: bool) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runt import jsonout, session
+from runt import completing, jsonout, session
 from runt.failures import UsageFailure
 from runt.ids import short
+from runt.limits import limit_options, limit_parameters
 from runt.options import Seconds, json_option, quiet_option, start_options
 from runt.submission import start_parameters
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("start")
-@click.argument("kernel", required=False)
+@click.argument("kernel", required=False, shell_complete=completing.kernels)
 @start_options
 @click.option(
     "--idle-stop",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Wait so long for its first answer.",
 )
+@limit_options
 @quiet_option
 @json_option
 def command(
@@ -54,6 +56,7 @@ def command(
         params["idle_stop_s"] = idle_stop
     if timeout is not None:
         params["start_timeout_s"] = timeout
+    params |= limit_parameters(options)
     runtime = session.call("runtime.start", params)
     say_notices(runtime)
     if as_json:

@@ -8,7 +8,7 @@ from runt.options import Seconds, end_all, json_option, quiet_option, runtimes_a
 
 
 @click.command("stop")
-@runtimes_argument
+@runtimes_argument()
 @click.option(
     "--grace",
     type=Seconds(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runt import jsonout, outputs, project, render, session
+from runt import completing, jsonout, outputs, project, render, session
 from runt.failures import ConflictFailure, NotFoundFailure
 from runt.ids import short
 from runt.options import json_option
@@ -38,7 +38,7 @@ COLUMNS: tuple[render.Column, ...] = (
 
 
 @click.command("vars")
-@click.argument("runtime", required=False)
+@click.argument("runtime", required=False, shell_complete=completing.runtimes())
 @click.option("-q", "--quiet", is_flag=True, help="Print names only.")
 @json_option
 def command(runtime: str | None, quiet: bool, as_json: bool) -> None:

@@ -4,7 +4,7 @@
 
     ApiError                   exit code
     ├── BadRequest             2   ParseError · InvalidRequest · MethodNotFound · InvalidParams
-    │                              · RequestTooLarge
+    │                              · RequestTooLarge · BadConfiguration
     ├── NotFound               3   RuntimeNotFound · ExecutionNotFound · KernelNotFound
     │                              · EnvironmentNotFound · BlobNotFound
     ├── Conflict               4   AmbiguousReference · RuntimeAlive · RuntimeDead · NameTaken
@@ -16,6 +16,7 @@
     │                              · StoreUnavailable · KeeperUnavailable
     │                              · FinderUnavailable
     ├── KernelDidNotStart      6   KernelProgramMissing · EnvironmentUnusable
+    │                              · LimitsNotInForce
     ├── Denied                 7
     ├── KernelDied             8
     └── Internal               70  logged under an incident; only its id is on the wire
@@ -25,59 +26,13 @@ The same classes are raised by handlers, sent by the server and raised again by 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, get_type_hints
+from runtimed.api.failure import ApiError as ApiError
 
 #: Exit codes of ``runt`` that are no error of the API (DESIGN §4).
 EXIT_CODE_RAISED = 1
 EXIT_WAIT_EXPIRED = 124
 EXIT_INTERRUPTED = 130
 EXIT_STDOUT_CLOSED = 141
-
-
-class ApiError(Exception):
-    """Something went wrong."""
-
-    code: ClassVar[int] = -32000
-    http_status: ClassVar[int] = 500
-    exit_code: ClassVar[int] = 70
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, **data: Any) -> None:
-        fields = self.fields()
-        if data.keys() != fields.keys():
-            raise TypeError(f"{type(self).__name__} takes {sorted(fields)}, not {sorted(data)}")
-        self.data = data
-        super().__init__(self.message())
-
-    @classmethod
-    def fields(cls) -> dict[str, Any]:
-        """Return the names and types of the error's data."""
-        hints = get_type_hints(cls)
-        return {name: hints[name] for name in hints if name not in _CLASS_FACTS}
-
-    @classmethod
-    def template(cls) -> str:
-        """Return the message, with the error's data in braces."""
-        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-
-    def message(self) -> str:
-        return self.template().format(**self.data)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the JSON-RPC error object (https://www.jsonrpc.org/specification#error_object)."""
-        return {
-            "code": self.code,
-            "message": self.message(),
-            "data": {
-                "name": type(self).__name__,
-                "exit_code": self.exit_code,
-                "retryable": self.retryable,
-                **self.data,
-            },
-        }
-
-
-_CLASS_FACTS = frozenset(("code", "http_status", "exit_code", "retryable"))
 
 
 class BadRequest(ApiError):
@@ -119,6 +74,12 @@ class RequestTooLarge(BadRequest):
 
     code = -32001
     http_status = 413
+
+
+class BadConfiguration(BadRequest):
+    """The settings stay as they are: {detail}"""
+
+    code = -32002
 
 
 class NotFound(ApiError):
@@ -367,6 +328,12 @@ class EnvironmentUnusable(KernelDidNotStart):
     """{kernel} cannot run a kernel: {detail}"""
 
     code = -32042
+
+
+class LimitsNotInForce(KernelDidNotStart):
+    """Kernel {kernel} was not started, as it would run without its limits: {detail}"""
+
+    code = -32043
 
 
 class Denied(ApiError):

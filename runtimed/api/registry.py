@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from runtimed.api import daemon, events, executions, runtimes
+from runtimed.api import daemon, doctor, events, executions, runtimes, settings
 from runtimed.api.call import REGISTRY
 
 __all__ = ["NOUNS", "REGISTRY"]
 
 #: The modules that declare calls.
-NOUNS = (daemon, events, executions, runtimes)
+NOUNS = (daemon, doctor, events, executions, runtimes, settings)

@@ -21,6 +21,7 @@ from runtimed.api.errors import (
     KernelNotFound,
     KernelProgramMissing,
     KernelUnresponsive,
+    LimitsNotInForce,
     NameTaken,
     NoServer,
     NotConfirmed,
@@ -36,6 +37,7 @@ from runtimed.api.types import (
     Environment,
     Forgotten,
     Interrupted,
+    Limits,
     LogPage,
     Nothing,
     Pruned,
@@ -53,6 +55,7 @@ RuntimeRefStr = Annotated[
         "where nothing is destroyed also a unique prefix of a short id or name.",
     ),
 ]
+_Offset = Annotated[int, Meta(ge=0, le=1 << 53)]
 RuntimeName = Annotated[
     str,
     Meta(
@@ -75,6 +78,7 @@ _START_ERRORS = (
     EnvironmentUnusable,
     KernelProgramMissing,
     KernelDidNotStart,
+    LimitsNotInForce,
     NameTaken,
     KeeperUnavailable,
     StoreUnavailable,
@@ -85,6 +89,10 @@ _FIND_ERRORS = (RuntimeNotFound, AmbiguousReference)
 Force = Annotated[
     bool, Meta(description="Also where somebody else started the kernel, or would lose by it.")
 ]
+
+
+class LimitsWanted(Limits, forbid_unknown_fields=True):
+    """The limits of a kernel that is to be started; without any of them it has none."""
 
 
 @api("environment.list", Effect.READ, errors=(FinderUnavailable,))
@@ -143,6 +151,7 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, description="Stop after so long without work; null: never.")]
         | None
     ) = None
+    limits: LimitsWanted | None = None
     start_timeout_s: Annotated[
         float, Meta(gt=0, description="Seconds to wait for a first answer, over all attempts.")
     ] = 60.0
@@ -218,10 +227,20 @@ class RuntimeRemove(Call[Nothing], frozen=True, kw_only=True):
 
 @api("runtime.logs", Effect.READ, errors=_FIND_ERRORS)
 class RuntimeLogs(Call[LogPage], frozen=True, kw_only=True):
-    """Return the end of what the kernel's process wrote by itself."""
+    """Return the end of what the kernel's process wrote by itself, or what follows a page.
+
+    With ``wait_s`` it answers as soon as there is anything, and at once where nothing can come.
+    """
 
     runtime: RuntimeRefStr
-    tail_bytes: Annotated[int, Meta(ge=0, le=1 << 20)] = 65_536
+    tail_bytes: Annotated[int, Meta(ge=0, le=1 << 20, description="The most of each.")] = 65_536
+    stdout_from: Annotated[
+        _Offset | None, Meta(description="The `stdout_end` of an earlier page.")
+    ] = None
+    stderr_from: Annotated[
+        _Offset | None, Meta(description="The `stderr_end` of an earlier page.")
+    ] = None
+    wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
 
 
 @api("runtime.prune", Effect.DESTROY)

@@ -68,11 +68,25 @@ class Owner(Document):
     earlier_paths: list[str] = []
 
 
+class Limits(Document):
+    """How much a kernel and all that it starts may use together. ``cpus``: 1.5 is one and a half.
+
+    ``soft``: no control group is asked for; each process by itself is limited in memory (address
+    space) and the user's processes in number.
+    """
+
+    memory_bytes: Annotated[int, Meta(ge=1, le=2**62)] | None = None
+    cpus: Annotated[float, Meta(ge=0.01, le=100_000)] | None = None
+    tasks: Annotated[int, Meta(ge=1, le=2**31)] | None = None
+    soft: bool = False
+
+
 class Runtime(Document):
     """A kernel that runs, or ran: its process, its address and what it is doing.
 
     ``private`` says that other local users cannot read its sockets. ``idle_stop_s`` is null
-    where it never stops by itself. ``record`` says what is kept of the executions of others.
+    where it never stops by itself, ``limits`` where it has none, ``scope`` (the systemd unit that
+    it has to itself) where it is in none. ``record`` says what is kept of the executions of others.
     ``rss_bytes`` and ``cpu_percent`` are those of the kernel's process and all below it.
     """
 
@@ -103,6 +117,8 @@ class Runtime(Document):
     cpu_percent: float | None
     queue_length: int
     idle_stop_s: float | None
+    limits: Limits | None = None
+    scope: str | None = None
     notices: list[str] = []
 
 
@@ -212,7 +228,8 @@ class OutputPage(Document):
     """A stretch of an execution's text. ``cursor`` continues where it ends.
 
     ``lines`` are without their line ends. ``unfinished`` is what there is of a line that has not
-    ended yet, while it runs; ``cursor`` stays before it.
+    ended yet, while it runs; ``cursor`` stays before it. ``gap`` is the execution's: with one, some
+    of the text may be missing.
     """
 
     execution: str
@@ -222,6 +239,7 @@ class OutputPage(Document):
     cursor: int
     total_lines: int
     more: bool
+    gap: Gap | None = None
 
 
 class Environment(Document):
@@ -300,11 +318,19 @@ class Forgotten(Document):
 
 
 class LogPage(Document):
-    """The end of what the kernel's process itself wrote to stdout and stderr."""
+    """A part of what the kernel's process itself wrote to stdout and stderr.
+
+    Where more was written than is kept (`kernel_log_bytes`), a line says how much was left out.
+    """
 
     runtime: str
     stdout: str
     stderr: str
+    stdout_end: int
+    """Where this ends, in bytes since the runtime's start: `stdout_from` of the next page."""
+    stderr_end: int
+    ended: bool
+    """Whether nothing more can come: the kernel has ended, or writes to files of its owner's."""
 
 
 class Blob(Document):
@@ -341,6 +367,8 @@ class DaemonStatus(Document):
     socket: str
     state_dir: str
     keeper_pid: int | None
+    keeper_version: str | None
+    """Null also for a keeper of an older kind, which does not tell."""
     runtimes: dict[str, int]
     executions: dict[str, int]
     database_bytes: int

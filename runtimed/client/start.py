@@ -6,15 +6,16 @@ import os
 import sys
 
 from runtimed.client.connect import Nobody, denied, dial, unreachable
-from runtimed.environ import inheritable
-from runtimed.paths import State, UnsafePath, private_dir, socket_path, state_dir
+from runtimed.managers.failures import ServiceFailure, StartFailed
+from runtimed.paths import State, UnsafePath, private_dir, socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
+    from runtimed.managers.instance import Instance
+
 COMMAND = (sys.executable, "-m", "runtimed")
-_LOG_TAIL_BYTES = 4096
 #: The daemon's exit status where a place is not safely ours; as in main.py.
 _EXIT_DENIED = 7
 
@@ -41,64 +42,51 @@ def ensure_daemon(path: str | None = None) -> socket:
 
 def _start_locked(path: str) -> socket:
     """Start it under the lock, unless who held the lock before us did."""
-    import fcntl
+    from runtimed.managers.detached import Detached
+    from runtimed.managers.instance import current
 
-    lock = os.open(path + ".start", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    instance = current(path)
+    with Detached(instance).one_starts():
         try:
             return dial(path)
         except Nobody:
             pass
-        _spawn(path)
-        return dial(path)
-    finally:
-        os.close(lock)
-
-
-def _spawn(path: str) -> None:
-    """Start the daemon in a session of its own, and wait until it says that it is ready."""
-    import subprocess
-
-    state = State(private_dir(state_dir()))
-    log = os.open(state.daemon_log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    ready, ready_child = os.pipe()
-    try:
-        begin = os.fstat(log).st_size
         try:
-            process = subprocess.Popen(
-                [*COMMAND, "--ready-fd", str(ready_child)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,
-                pass_fds=(ready_child,),
-                env=_environment(path),
-            )
-        finally:
-            os.close(ready_child)
-        # End of file: it has ended, or closed its end, without being ready.
-        if os.read(ready, 16) != b"ready\n":
-            status = process.wait()
-            detail = _describe_failure(status, log, begin, state.daemon_log)
-            raise denied(detail) if status == _EXIT_DENIED else unreachable(path, detail)
-        # It outlives us; nobody is to warn that it still runs.
-        process.returncode = 0
-    finally:
-        os.close(ready)
-        os.close(log)
+            return _start(instance)
+        except StartFailed as failed:
+            detail = str(failed)
+            if failed.status == _EXIT_DENIED:
+                raise denied(detail) from None
+            raise unreachable(path, detail) from None
 
 
-def _environment(path: str) -> dict[str, str]:
-    return inheritable(os.environ) | {"RUNTIMED_SOCKET": path}
+def _start(instance: Instance) -> socket:
+    """Start it: by the machine's service manager where there is one, else in its own session.
+
+    Where the manager fails us, it is started nevertheless, and why so is said, and logged: it ends
+    with the login session.
+    """
+    from runtimed.managers.autostart import autostart
+    from runtimed.managers.detached import spawn
+
+    why = None
+    try:
+        if autostart(instance, COMMAND):
+            return dial(instance.socket)
+    except (ServiceFailure, Nobody) as failure:
+        why = f"started detached, because not by the service manager: {failure}"
+        _note(instance, why)
+    spawn(COMMAND, instance, os.environ)
+    if why and sys.stderr is not None:
+        sys.stderr.write(f"runtimed: {why}\n")
+    return dial(instance.socket)
 
 
-def _describe_failure(status: int, log: int, begin: int, log_path: str) -> str:
-    size = os.fstat(log).st_size
-    written = os.pread(log, _LOG_TAIL_BYTES, max(begin, size - _LOG_TAIL_BYTES))
-    tail = written.decode("utf-8", "replace").strip()
-    how = f"signal {-status}" if status < 0 else f"exit status {status}"
-    return f"it was started and ended with {how}" + (
-        f":\n{tail}" if tail else f"; {log_path} may tell more"
-    )
+def _note(instance: Instance, text: str) -> None:
+    """Leave a line in the log of the daemon that is about to start."""
+    from time import strftime
+
+    state = State(private_dir(instance.state_dir))
+    log = os.open(state.daemon_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with open(log, "w", encoding="utf-8", errors="replace") as file:
+        file.write(f"{strftime('%Y-%m-%d %H:%M:%S')} WARNING {text}\n")

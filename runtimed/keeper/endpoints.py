@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtimed.paths import SOCKET_PATH_BYTES
+from runtimed.paths import SOCKET_PATH_BYTES, make_dirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,7 +142,7 @@ class Endpoints:
                 continue  # the public one is somebody else's: `restore` takes the name back
             # Without the private name there is less protection and nothing else amiss.
             with contextlib.suppress(OSError):
-                os.makedirs(os.path.dirname(private), mode=0o700, exist_ok=True)
+                make_dirs(os.path.dirname(private))
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(private)
                 os.link(public, private)

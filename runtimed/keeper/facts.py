@@ -217,7 +217,7 @@ class Facts:
             same_file = meta["connection_file"] == self.connection_file
             if meta["pid"] != self.pid or meta["start_time"] != self.start_time:
                 self._leave_process()
-            elif self.pid is not None:
+            elif self.pid is not None and not meta.get("overlaps"):
                 self._shell.connected_again()
             self._take(
                 meta,

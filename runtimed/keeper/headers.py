@@ -5,6 +5,7 @@ https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ DELIMITER = b"<IDS|MSG>"
 # What follows the delimiter: signature, header, parent header, metadata, content, buffers.
 _SIGNATURE, _HEADER, _PARENT, _CONTENT = 1, 2, 3, 5
 _NO_CONTENT = b"{}"
+
+FINGERPRINT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,17 @@ def _header_at(place: int, frames: Sequence[bytes | memoryview]) -> Header | Non
         return None
     fields = _object(frames[content - _CONTENT + place])
     return Header.of(fields) if isinstance(fields.get("msg_id"), str) else None
+
+
+def fingerprint(frames: Sequence[bytes | memoryview]) -> bytes:
+    """Return what tells a message from all others of its kernel: of its signature and header."""
+    content = content_index(frames)
+    if content is not None:
+        frames = frames[content - _CONTENT + _SIGNATURE : content - _CONTENT + _HEADER + 1]
+    digest = hashlib.blake2b(digest_size=FINGERPRINT_BYTES)
+    for frame in frames:
+        digest.update(frame)
+    return digest.digest()
 
 
 def is_foreign(frames: Sequence[bytes | memoryview], session: str) -> bool:

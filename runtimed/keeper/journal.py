@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtimed.paths import make_dirs
 from runtimed.wire import journal as codec
 from runtimed.wire.journal import Event, Kind
 
@@ -195,7 +196,7 @@ class Journal:
         The directory is created too: the first segment has none, and somebody may have removed it.
         """
         for directory in (os.path.dirname(self._directory), self._directory):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            make_dirs(directory)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         old = (self._fd, self._start, self._size)
         path = self._path(start)

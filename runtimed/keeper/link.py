@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from runtimed.host import Step, passing
-from runtimed.keeper.log import log
+from runtimed.keeper.log import log, warn
 from runtimed.keeper.loop import READABLE, WRITABLE
 from runtimed.keeper.request import Refused, Request
 from runtimed.wire import link as codec
@@ -122,6 +122,12 @@ class Connection:
         if self.is_open:
             self.readable()
 
+    def detach(self) -> socket.socket:
+        """Give the connection away: it is another keeper's."""
+        self.is_open = False
+        self._link.loop.unwatch(self._stream.fileno())
+        return self._stream
+
     def close(self) -> None:
         """Hang up, with whatever it has sent and we have not read."""
         if self.is_open:
@@ -141,12 +147,16 @@ class Link:
         hello: Callable[[], dict[str, Any]],
         perform: Callable[[Request], None],
         changed: Callable[[], None],
+        succeed: Callable[[socket.socket, dict[str, Any]], None] = lambda stream, header: (
+            stream.close()
+        ),
     ) -> None:
         self.loop = loop
         self._listener = listener
         self._hello = hello
         self._perform = perform
         self._changed = changed
+        self._succeed = succeed
         self._current: Connection | None = None
         self._epoch = 0
         self._bells: dict[str, int] = {}
@@ -158,6 +168,10 @@ class Link:
     def has_daemon(self) -> bool:
         return self._current is not None
 
+    @property
+    def listener(self) -> socket.socket:
+        return self._listener
+
     def _listen(self) -> None:
         self.loop.watch(self._listener.fileno(), self._accept)
 
@@ -167,13 +181,13 @@ class Link:
         except BlockingIOError:  # it hung up again
             return
         except OSError as error:  # no descriptor left: not again on the next turn
-            log(f"link: accept: {error}")
+            warn(f"link: accept: {error}")
             self.loop.unwatch(self._listener.fileno())
             self.loop.later(_ACCEPT_AGAIN_S, self._listen)
             return
         uid = peer_uid(stream)
         if uid != os.getuid():
-            log(f"link: refused uid {uid}")
+            warn(f"link: refused uid {uid}")
             stream.close()
             return
         stream.setblocking(False)
@@ -189,6 +203,9 @@ class Link:
         if header.get("op") == Op.HELLO:
             self._greet(connection, header)
             reply({"epoch": self._epoch, "version": codec.VERSION, **self._hello()})
+            return
+        if header.get("op") == Op.SUCCEED:
+            self._succeed(connection.detach(), header)
             return
         if connection is not self._current:
             reply({"error": Refusal.NO_HELLO, "message": "say hello first"})

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runtimed.keeper.log import log
+from runtimed.keeper.log import fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,7 @@ class Loop:
         self._ready: deque[Callable[[], bool]] = deque()
         self._before_wait: list[Callable[[], None]] = []
         self._is_running = False
+        self._is_halted = False
 
     def watch(self, fd: int, callback: Callable[[], None], events: int = READABLE) -> None:
         """Call back whenever the descriptor is ready for ``events``, until `unwatch`."""
@@ -89,12 +90,19 @@ class Loop:
         """End `run` after this turn."""
         self._is_running = False
 
+    def halt(self) -> None:
+        """End `run` and call nobody any more, also of those who are due in this turn."""
+        self._is_running = False
+        self._is_halted = True
+
     def run(self) -> None:
         """Serve until `stop`."""
         self._is_running = True
         while self._is_running:
             for callback in self._before_wait:
                 self.guard(callback)
+            if self._is_halted:
+                return
             for key, _ in self._selector.select(self._timeout_s()):
                 watch = self._watches.get(key.fd)
                 if watch is not None and watch is key.data:
@@ -133,9 +141,11 @@ class Loop:
         The root of all the keeper's work: a defect met in serving one runtime must not take the
         connections of all the others with it.
         """
+        if self._is_halted:
+            return True
         try:
             callback()
         except Exception:  # noqa: BLE001
-            log("defect: " + traceback.format_exc().replace("\n", " | "))
+            fail("defect: " + traceback.format_exc())
             return False
         return True

@@ -10,11 +10,13 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from runtimed.host import ServiceManager, settle_memory
+from runtimed.host import settle_memory
 from runtimed.keeper.keeper import Keeper
-from runtimed.keeper.log import log
+from runtimed.keeper.log import LOG, fail, log, open_log
 from runtimed.keeper.process import raise_file_limit
+from runtimed.keeper.successor import Inheritance, NotSucceeded, inherit
 from runtimed.paths import State, UnsafePath, check_socket_path, state_dir
+from runtimed.supervision import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +28,15 @@ EX_TEMPFAIL = 75
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the keeper of one state directory; return the exit status.
 
-    75 if that directory has a keeper already, 73 if it cannot be used.
+    75 if that directory has a keeper already that stays, 73 if it cannot be used.
     """
     parser = argparse.ArgumentParser(prog="runtimed keeper", allow_abbrev=False)
     parser.add_argument("--state-dir", metavar="DIR", default=None)
     parser.add_argument(
         "--ready-fd", metavar="N", type=int, default=None, help="write `ready` here when listening"
+    )
+    parser.add_argument(
+        "--take-over", action="store_true", help="succeed the keeper that serves there, if any"
     )
     arguments = parser.parse_args(argv)
     state = State(os.path.abspath(arguments.state_dir or state_dir()))
@@ -40,28 +45,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         state.create()
         lock = os.open(state.keeper_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except (UnsafePath, OSError) as error:
-        log(f"cannot use the state directory: {error}")
+        fail(f"cannot use the state directory: {error}")
         return EX_CANTCREAT
+    open_log(state.keeper_log)
+    raise_file_limit()
+    keeper = Keeper(state, ServiceManager())
+    keeper.loop.before_wait(LOG.tend)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The lock is held for as long as the descriptor is open: until the process ends.
+        if arguments.take_over:
+            inheritance = inherit(state, lock, keeper.loop, keeper.context)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            inheritance = Inheritance(lock)
     except BlockingIOError:
         log(f"another keeper serves {state.dir}")
         return EX_TEMPFAIL
-    # The lock is held for as long as the descriptor is open: until the process ends.
-    return _serve(state, arguments.ready_fd)
+    except (NotSucceeded, OSError) as error:
+        log(f"not taken over: {error}")
+        return EX_TEMPFAIL
+    return _serve(keeper, state, inheritance, arguments.ready_fd)
 
 
-def _serve(state: State, ready_fd: int | None) -> int:
-    raise_file_limit()
-    manager = ServiceManager()
-    keeper = Keeper(state, manager)
+def _serve(keeper: Keeper, state: State, inheritance: Inheritance, ready_fd: int | None) -> int:
     _handle_signals(keeper)
     try:
-        keeper.start()
+        keeper.start(inheritance)
     except OSError as error:
-        log(f"cannot start: {error}")
+        fail(f"cannot start: {error}")
         return EX_CANTCREAT
-    manager.notify("READY=1")
+    keeper.manager.notify("READY=1")
     if ready_fd is not None:
         with contextlib.suppress(OSError):
             os.write(ready_fd, b"ready\n")
@@ -69,8 +82,9 @@ def _serve(state: State, ready_fd: int | None) -> int:
     log(f"listening on {state.keeper_socket}")
     settle_memory()
     keeper.run()
-    manager.notify("STOPPING=1")
-    log("ended")
+    if not keeper.has_left:
+        keeper.manager.notify("STOPPING=1")
+        log("ended")
     return 0
 
 
@@ -96,5 +110,7 @@ def _handle_signals(keeper: Keeper) -> None:
         for signum in ours.recv(64):
             if signum == signal.SIGTERM:
                 keeper.terminate()
+            elif signum == signal.SIGHUP:
+                keeper.renew()
 
     keeper.loop.watch(ours.fileno(), hear)

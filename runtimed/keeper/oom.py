@@ -34,9 +34,12 @@ class OomKills:
         self._proc = proc
         self._explained: Counter[str] = Counter()
 
-    def before(self, pid: int) -> dict[str, int]:
-        """Return what to give `has_killed` when this process has ended: counts by file."""
-        counts = ((path, self._unexplained(path)) for path in self._files(pid))
+    def before(self, pid: int, *, is_leaving: bool = False) -> dict[str, int]:
+        """Return what to give `has_killed` when this process has ended: counts by file.
+
+        With ``is_leaving`` the group that it is in now will not be its own.
+        """
+        counts = ((path, self._unexplained(path)) for path in self._files(pid, is_leaving))
         return {path: count for path, count in counts if count is not None}
 
     def has_killed(self, before: Mapping[str, int]) -> bool:
@@ -44,19 +47,26 @@ class OomKills:
 
         The first file counts that can still be read: a group may vanish with its last process.
         """
-        for path, count in before.items():
+        paths = iter(before)
+        for path in paths:
             now = self._unexplained(path)
             if now is not None:
-                self._explained[path] += now > count
-                return now > count
+                if now > before[path]:
+                    self._explained.update([path, *paths])  # those that follow count it as well
+                    return True
+                return False
         return False
 
     def _unexplained(self, path: str) -> int | None:
         count = _count(path)
         return None if count is None else count - self._explained[path]
 
-    def _files(self, pid: int) -> Iterator[str]:
-        """Yield the files that count a process's kills, the closest first."""
+    def _files(self, pid: int, is_leaving: bool) -> Iterator[str]:
+        """Yield the files that count a process's kills, the closest first.
+
+        A group of cgroup v2 counts the kills in all groups below it too, and those above outlast
+        it: a kernel's own scope may go with its last process.
+        """
         try:
             groups = Path(self._proc, str(pid), "cgroup").read_text("utf-8", "surrogateescape")
         except OSError:
@@ -67,9 +77,17 @@ class OomKills:
             if "memory" in controllers.split(","):
                 yield os.path.join(self._cgroups, "memory", group, "memory.oom_control")
             elif hierarchy == "0":
-                yield os.path.join(self._cgroups, group, "memory.events")
-                yield os.path.join(self._cgroups, "unified", group, "memory.events")
+                for each in _and_above(group)[int(is_leaving) :]:
+                    yield os.path.join(self._cgroups, each, "memory.events")
+                    yield os.path.join(self._cgroups, "unified", each, "memory.events")
         yield os.path.join(self._proc, "vmstat")
+
+
+def _and_above(group: str) -> list[str]:
+    groups = [group]
+    while "/" in groups[-1]:
+        groups.append(os.path.dirname(groups[-1]))
+    return groups
 
 
 def _count(path: str) -> int | None:

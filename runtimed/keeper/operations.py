@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from runtimed.host import Step, passing, process_cpu_ticks, process_state
+from runtimed.keeper.confinement import Confinement
 from runtimed.keeper.dispatch import Dispatch
 from runtimed.keeper.endpoints import CHANNELS, UnusableConnectionFile
 from runtimed.keeper.identity import Identity
@@ -45,6 +46,12 @@ def _spawn(keeper: Keeper, request: Request) -> None:
         request.text("connection_file"),
         (request.text_or_none("stdout"), request.text_or_none("stderr")),
         keep_environment=request.flag("keep_env"),
+        confinement=Confinement(
+            scope_argv=request.texts("scope") if "scope" in request.header else (),
+            runtime_dir=request.text_or_none("runtime_dir"),
+            memory_bytes=request.number_or_none("memory_bytes"),
+            tasks=request.number_or_none("tasks"),
+        ),
     )
     request.reply({"pid": process.pid, "start_time": process.identity.start_time})
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from runtimed.keeper.channel import Channel
 from runtimed.keeper.endpoints import Knock
-from runtimed.keeper.sockets import Channel, Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import zmq
 
+    from runtimed.keeper.channel import Frames
     from runtimed.keeper.endpoints import Endpoints
     from runtimed.keeper.loop import Loop
 

@@ -11,12 +11,16 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from runtimed.cgroups import kernel_scope
 from runtimed.host import ON_LINUX
+from runtimed.keeper.confinement import UNCONFINED, prefer_for_oom
 from runtimed.keeper.identity import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runtimed.cgroups import KernelScope
+    from runtimed.keeper.confinement import Confinement
     from runtimed.keeper.identity import Identity
     from runtimed.keeper.loop import Loop
 
@@ -29,14 +33,28 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_hard_nofile, _hard_nofile))
 
 
+def restore_file_limit(pid: int) -> None:
+    """Give a process the limit that we were started with.
+
+    What we raised for ourselves is not its: select(2) breaks above 1,024.
+    """
+    if ON_LINUX:
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (_soft_nofile, _hard_nofile))
+
+
 def spawn(
     argv: Sequence[str],
     cwd: str | None,
     environment: Mapping[str, str],
     stdout: str | None,
     stderr: str | None,
+    confinement: Confinement = UNCONFINED,
 ) -> subprocess.Popen[bytes]:
-    """Start a kernel in a session of its own, its output appended to files; raises OSError."""
+    """Start a kernel in a session of its own, its output appended to files; raises OSError.
+
+    Of the confinement only the limits are applied: the scope is in ``argv``.
+    """
     with contextlib.ExitStack() as stack:
         outputs = []
         for path in (stdout, stderr):
@@ -53,10 +71,15 @@ def spawn(
             stderr=outputs[1],
             start_new_session=True,
         )
-    if ON_LINUX:
-        # What we raised for ourselves is not the kernel's: select(2) breaks above 1,024.
-        with contextlib.suppress(OSError, ValueError):
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (_soft_nofile, _hard_nofile))
+    prefer_for_oom(process.pid)
+    try:
+        confinement.apply(process.pid)
+    except (OSError, ValueError):
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            raise
+    restore_file_limit(process.pid)
     return process
 
 
@@ -69,7 +92,9 @@ class Process:
         identity: Identity,
         child: subprocess.Popen[bytes] | None,
         on_exit: Callable[[Process], None],
+        runtime: str = "",
     ) -> None:
+        """Watch it. Of ``runtime`` may be the scope that it is in."""
         self.identity = identity
         self.code: int | None = None
         self.signal: int | None = None
@@ -79,8 +104,13 @@ class Process:
         self._loop = loop
         self._child = child
         self._on_exit = on_exit
+        self.scope: KernelScope | None = None
+        """The scope that it has to itself, as far as it was looked at."""
+        self._runtime = runtime
         self._family: list[Identity] = []
         self._fd = -1
+        if child is None:
+            self.find_scope()  # it may have gone, and its group with it, when that is asked
         self._watch()
 
     @property
@@ -112,10 +142,16 @@ class Process:
             return
         self.has_exited = True
         if self._child is not None:
+            self.find_scope()  # while the process is there to be waited for, so is its group
             status = self._child.wait()
             self.code, self.signal = (status, None) if status >= 0 else (None, -status)
         self.forget()
         self._on_exit(self)
+
+    def find_scope(self) -> KernelScope | None:
+        """Return the scope that the process is in; it comes to be there after its start."""
+        self.scope = kernel_scope(self.pid, self._runtime) or self.scope
+        return self.scope
 
     def forget(self) -> None:
         """Watch it no longer."""
@@ -141,11 +177,19 @@ class Process:
         """Signal the kernel, its session, and all its descendants as far as they can be known.
 
         Remembers them: what is left of them can be signalled when the kernel itself has gone.
+        All that is in the kernel's own scope is its own, whatever it has done to its parents.
         """
         if self.has_exited or not self.identity.is_alive():
-            return self._signal_each(self._family, signum)
+            delivered = self.scope is not None and self.scope.signal(signum)
+            return self._signal_each(self._family, signum) or delivered
         known = {each.pid for each in self._family}
         self._family += [each for each in family(self.pid) if each.pid not in known]
+        if (scope := self.find_scope()) is not None:
+            members = set(scope.pids())
+            if self.pid in members and scope.signal(signum):
+                self.was_killed |= signum == signal.SIGKILL
+                self._signal_each([x for x in self._family if x.pid not in members], signum)
+                return True
         delivered = self._signal_main(signum)
         return self._signal_each(self._family, signum) or delivered
 

@@ -7,18 +7,21 @@ import secrets
 import signal
 from typing import TYPE_CHECKING, Any
 
+from runtimed.cgroups import kernel_unit
 from runtimed.host import KERNEL_MARK, Step, boot_id, environment_of, passing
+from runtimed.keeper.chronicle import Chronicle
+from runtimed.keeper.confinement import UNCONFINED
 from runtimed.keeper.dispatch import Dispatcher
 from runtimed.keeper.endpoints import CHANNELS, Endpoints, UnusableConnectionFile
-from runtimed.keeper.facts import Facts, Phase
+from runtimed.keeper.facts import Phase
+from runtimed.keeper.headers import fingerprint
 from runtimed.keeper.identity import Identity
-from runtimed.keeper.journal import Journal
 from runtimed.keeper.log import log
 from runtimed.keeper.probe import Pulse
 from runtimed.keeper.process import Process, spawn
 from runtimed.keeper.recording import written_part
 from runtimed.keeper.request import Refused
-from runtimed.keeper.sockets import Frames, SocketSet
+from runtimed.keeper.sockets import SocketSet
 from runtimed.wire.journal import Event, Kind
 from runtimed.wire.link import Refusal
 
@@ -26,32 +29,26 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
 
+    from runtimed.keeper.channel import Frames
+    from runtimed.keeper.confinement import Confinement
+    from runtimed.keeper.overheard import Overheard
     from runtimed.keeper.surroundings import Surroundings
 
 
-class Runtime:
+class Runtime(Chronicle):
     """The owner of one runtime's state in the keeper."""
 
     def __init__(self, id: str, directory: str, surroundings: Surroundings) -> None:
-        self.id = id
-        self.facts = Facts()
+        super().__init__(id, directory, surroundings)
         self.process: Process | None = None
         self.environment: dict[str, str] | None = None
         self.sockets: SocketSet | None = None
-        self._has_had_heartbeat = False
+        self.has_had_heartbeat = False
+        self.heard: set[bytes] | None = None
+        """The fingerprints of what came on iopub, where another keeper listens too."""
         self._is_kept = False
         self._kills_before: dict[str, int] = {}
-        self._surroundings = surroundings
         self.dispatcher = Dispatcher(self)
-        self.journal = Journal(directory, surroundings.pending, self.facts.segment, self._begun)
-
-    def _begun(self, head: dict[str, Any]) -> None:
-        self.facts.apply(Kind.EVENT, head, ())
-
-    @property
-    def end(self) -> int:
-        """The logical end of the journal."""
-        return self.journal.end
 
     @property
     def is_alive(self) -> bool:
@@ -62,62 +59,7 @@ class Runtime:
     def is_connected(self) -> bool:
         return self.sockets is not None and self.sockets.is_usable
 
-    # Records
-
-    def record(
-        self,
-        kind: Kind,
-        meta: dict[str, Any],
-        frames: Sequence[bytes | memoryview] = (),
-        *,
-        or_refuse: bool = False,
-    ) -> bool:
-        """Journal a record and take it into account; return whether it is written.
-
-        With ``or_refuse`` a record that cannot be written now has never been.
-        """
-        written = self.journal.append(kind, meta, frames, or_refuse=or_refuse)
-        if written or not or_refuse:
-            self.facts.apply(kind, meta, frames)
-        if written and _is_news(kind, meta):
-            # What a kernel says in the middle of its work waits for what it says next.
-            is_urgent = kind != Kind.RECV or not self.facts.busy
-            self._surroundings.ring(self.id, self.journal.end, is_urgent=is_urgent)
-        elif not written and not or_refuse:
-            self._surroundings.stuck()
-        return written
-
-    def event(self, event: Event, **fields: Any) -> bool:
-        """Journal an event of the present incarnation."""
-        incarnation = self.facts.incarnation
-        return self.record(Kind.EVENT, {"event": event, "incarnation": incarnation, **fields})
-
-    def exited(self, reason: str, *, pid: int | None = None, **fields: Any) -> None:
-        """Journal the end of the process, with what is known of it."""
-        known: dict[str, Any] = {"code": None, "signal": None, "oom": False, **fields}
-        self.event(Event.EXITED, pid=pid, reason=reason, **known)
-
-    def set_recording(self, record: str, session: str) -> None:
-        """Change what is written of the messages of other sessions than this one.
-
-        It holds from now on, also where the disk is full: then the event waits in memory.
-        """
-        if (record, session) != (self.facts.record, self.facts.session):
-            self.event(Event.RECORDING, record=record, session=session)
-
-    def retry(self) -> bool:
-        """Write what waits for a writable disk; return whether nothing waits any more."""
-        end = self.journal.end
-        is_written = self.journal.retry()
-        if self.journal.end != end:
-            self._surroundings.ring(self.id, self.journal.end)
-        return is_written
-
-    def rotate(self) -> bool:
-        """Begin a new segment."""
-        rotated = self.journal.rotate()
-        self._surroundings.ring(self.id, self.journal.end)
-        return rotated
+    # Its end here
 
     def forget(self) -> None:
         """Let go of everything; a process stays as it is."""
@@ -140,6 +82,7 @@ class Runtime:
         connection_file: str,
         outputs: tuple[str | None, str | None],
         keep_environment: bool = True,
+        confinement: Confinement = UNCONFINED,
     ) -> Process:
         """Start the kernel and begin to connect to it."""
         if self.process is not None or self.facts.phase == Phase.SPAWNING:
@@ -157,18 +100,21 @@ class Runtime:
             "stderr": outputs[1],
         }
         incarnation = self.facts.incarnation + 1
+        unit = kernel_unit(self.id, incarnation)
         meta = {"event": Event.SPAWNING, "incarnation": incarnation, **intent}
         if not self.record(Kind.EVENT, meta, or_refuse=True):
             raise Refused(Refusal.JOURNAL_FAILED, "the journal cannot be written")
         try:
             marked = {**given, KERNEL_MARK: f"{self.id}.{secrets.token_hex(8)}"}
-            child = spawn(argv, cwd, marked, *outputs)
+            command, marked = confinement.command(unit, argv, marked)
+            child = spawn(command, cwd, marked, *outputs, confinement)
         except (OSError, ValueError) as error:
             name = errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
             message = f"{name}: {error}"
             self.exited("not_started", error=message)
             raise Refused(Refusal.SPAWN_FAILED, message) from error
-        self._kills_before = self._surroundings.oom.before(child.pid)
+        is_scoped = bool(confinement.scope_argv)
+        self._kills_before = self._surroundings.oom.before(child.pid, is_leaving=is_scoped)
         self.environment = given if keep_environment else None
         identity = Identity.of(child.pid) or Identity(child.pid, 0, boot_id())
         self.event(
@@ -176,9 +122,10 @@ class Runtime:
             pid=identity.pid,
             start_time=identity.start_time,
             boot_id=identity.boot_id,
+            scope=unit if is_scoped else None,
             **intent,
         )
-        log(f"{self.id}: spawned pid {identity.pid}, incarnation {incarnation}")
+        log(f"spawned pid {identity.pid}, incarnation {incarnation}", self.id)
         process = self._watch(identity, child)
         self._connect(CHANNELS, persistent=True, note={"same_process": False})
         return process
@@ -188,7 +135,7 @@ class Runtime:
         self._surroundings.room.check(channels, kernels)
 
     def _watch(self, identity: Identity, child: subprocess.Popen[bytes] | None) -> Process:
-        self.process = Process(self._surroundings.loop, identity, child, self._exited)
+        self.process = Process(self._surroundings.loop, identity, child, self._exited, self.id)
         self._surroundings.changed()
         return self.process
 
@@ -205,11 +152,12 @@ class Runtime:
             pid=process.pid,
             code=process.code,
             signal=process.signal,
+            scope=process.scope.unit if process.scope else None,
             oom=process.signal == signal.SIGKILL
             and not process.was_killed
             and self._surroundings.oom.has_killed(self._kills_before),
         )
-        log(f"{self.id}: pid {process.pid} exited ({process.reason})")
+        log(f"pid {process.pid} exited ({process.reason})", self.id)
         self.discard_endpoints()
         self.journal.close()
         self._surroundings.changed()
@@ -219,7 +167,7 @@ class Runtime:
         try:
             self.endpoints().discard()
         except UnusableConnectionFile as error:
-            log(f"{self.id}: its socket files stay: {error}")
+            log(f"its socket files stay: {error}", self.id)
 
     def endpoints(self) -> Endpoints:
         """Return where the kernel listens; raises `UnusableConnectionFile`.
@@ -241,9 +189,9 @@ class Runtime:
         Some kernels bind it after all else: that it is refused means something once it was heard.
         """
         if pulse is Pulse.HEARD:
-            self._has_had_heartbeat = True
+            self.has_had_heartbeat = True
             return True
-        is_unbound = pulse is Pulse.REFUSED and self.is_connected and not self._has_had_heartbeat
+        is_unbound = pulse is Pulse.REFUSED and self.is_connected and not self.has_had_heartbeat
         return None if is_unbound or pulse is Pulse.CANCELLED else False
 
     # Connections
@@ -256,10 +204,12 @@ class Runtime:
         channels: Sequence[str],
         reason: str | None = None,
         ip: str | None = None,
+        overheard: Overheard | None = None,
     ) -> None:
         """Connect to a kernel that exists: a new incarnation, which the journal tells.
 
-        ``ip`` is what is meant where the connection file has a relative path.
+        ``ip`` is what is meant where the connection file has a relative path, ``overheard`` is its
+        iopub, where that was connected before.
         """
         if identity is None and launched and self.process is not None:
             identity = self.process.identity
@@ -279,6 +229,7 @@ class Runtime:
             "ip": ip,
             "launched": launched,
             "channels": list(channels),
+            "overlaps": overheard is not None and overheard.is_complete,
         }
         if not self.record(Kind.EVENT, meta, or_refuse=reason is None):
             if reason is None:
@@ -295,10 +246,16 @@ class Runtime:
         if reason is not None:
             note["reason"] = reason
         # What is recovered may still be starting; what is adopted either listens or does not.
-        self._connect(channels, persistent=reason is not None and launched, note=note)
+        self._connect(channels, reason is not None and launched, note, overheard)
 
-    def _connect(self, channels: Sequence[str], persistent: bool, note: dict[str, Any]) -> None:
-        self._has_had_heartbeat = self._has_had_heartbeat and note["same_process"]
+    def _connect(
+        self,
+        channels: Sequence[str],
+        persistent: bool,
+        note: dict[str, Any],
+        overheard: Overheard | None = None,
+    ) -> None:
+        self.has_had_heartbeat = self.has_had_heartbeat and note["same_process"]
         self._is_kept = False
         try:
             endpoints = self.endpoints()
@@ -318,10 +275,12 @@ class Runtime:
         def done(reason: str | None) -> None:
             if reason is not None:
                 self.event(Event.CONNECT_FAILED, reason=reason)
-                log(f"{self.id}: not connected: {reason}")
+                log(f"not connected: {reason}", self.id)
                 self._close_sockets()
                 return
             pid = self.facts.pid
+            if self.process is not None and self.process.find_scope() is not None:
+                self._kills_before = self._surroundings.oom.before(self.process.pid)
             self.event(
                 Event.CONNECTED,
                 pid=pid,
@@ -330,8 +289,15 @@ class Runtime:
                 **note,
             )
             self._surroundings.changed()
-            log(f"{self.id}: connected, incarnation {self.facts.incarnation}")
+            log(f"connected, incarnation {self.facts.incarnation}", self.id)
 
+        if overheard is not None:
+            overheard.release(self._received)
+            if overheard.channel.is_down:
+                overheard.close()
+            else:
+                sockets.take(overheard.channel)
+                channels = [name for name in channels if name != "iopub"]
         sockets.open(channels, done, persistent)
 
     def _leave_sockets(self) -> None:
@@ -360,6 +326,8 @@ class Runtime:
         meta: dict[str, Any] = {"c": channel, "i": self.facts.incarnation}
         written: tuple[Sequence[bytes | memoryview], bool] | None = (frames, False)
         if channel == "iopub":
+            if self.heard is not None:
+                self.heard.add(fingerprint(frames))
             written = written_part(frames, self.facts.record, self.facts.session)
         if written is None:
             self.facts.apply(Kind.RECV, meta, frames)
@@ -373,7 +341,7 @@ class Runtime:
         """Everything that the sockets held is journaled: now say what became of them."""
         if self.sockets is not None and self.sockets.channels:
             self.event(Event.DISCONNECTED, channel=lost or None)
-            log(f"{self.id}: disconnected, incarnation {self.facts.incarnation}")
+            log(f"disconnected, incarnation {self.facts.incarnation}", self.id)
         self._close_sockets()
         if self.process is not None and self.process.has_exited:
             self._record_exit(self.process)
@@ -384,11 +352,3 @@ class Runtime:
             raise Refused(
                 Refusal.STALE_INCARNATION, f"the incarnation is {self.facts.incarnation} now"
             )
-
-
-def _is_news(kind: Kind, meta: dict[str, Any]) -> bool:
-    """Whether the daemon is told at once: what it has sent itself is answered, and then echoed.
-
-    An answer to an input_request is news all the same: nothing echoes it.
-    """
-    return kind != Kind.SENT or meta["c"] == "stdin"

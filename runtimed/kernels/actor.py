@@ -35,6 +35,7 @@ from runtimed.kernels.queue import Queue
 from runtimed.kernels.reading import Reading
 from runtimed.kernels.reasons import last_words
 from runtimed.kernels.state import RuntimeState
+from runtimed.logs import about
 from runtimed.recorder import Batch
 from runtimed.store import executions
 from runtimed.wire.link import Op
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from runtimed.config import Config
     from runtimed.kernels.link import KeeperLink
+    from runtimed.kernels.scopes import Scopes
     from runtimed.paths import State
     from runtimed.recorder import Recorder
     from runtimed.store.blobs import Blobs
@@ -83,6 +85,7 @@ class Parts:
     link: Callable[[], KeeperLink | None]
     keeper: Callable[[], Awaitable[KeeperLink]]
     lost: Callable[[RuntimeRow], None]
+    scopes: Scopes
 
 
 class Actor:
@@ -112,6 +115,7 @@ class Actor:
         self.interrupted: tuple[str, float] | None = None
         """The execution that an interrupt was last delivered to, and when (monotonic seconds)."""
         self.ended_pid: int | None = None
+        self.ended_in_scope = False
         self._bell = asyncio.Event()
         self.reading = Reading(self)
         self._changes: list[asyncio.Future[None]] = []
@@ -172,9 +176,11 @@ class Actor:
                     self.messenger.answered(parent_id, content)
                 case Disconnected():
                     asyncio.get_running_loop().call_later(RECONNECT_S, self._reconnect)
-                case Exited(_, pid):
+                case Exited(_, pid, scope):
                     self.exits += 1
-                    self.ended_pid = pid
+                    self.ended_pid, self.ended_in_scope = pid, scope is not None
+                    if (unit := self.row.launch.get("scope")) is not None:
+                        self.parts.scopes.note_end(unit)
                     if self.row.origin == "adopted":
                         self.parts.lost(self.row)
                 case Finished(row):
@@ -239,7 +245,7 @@ class Actor:
             if self._is_adrift:
                 self.parts.lost(self.row)
         elif not self.state.is_connected and self.row.status in ("alive", "unresponsive"):
-            log.warning("%s lost its connection and lives: connecting again", self.row.id)
+            log.warning("connection lost, and it lives: connecting again", extra=about(self.row.id))
             with contextlib.suppress(KeeperUnavailable):
                 self.messenger.open()
 
@@ -269,7 +275,11 @@ class Actor:
         if not self.state.has_answered:
             self._ask_kernel_info()
         if same_process:
-            self._check_running()
+            if (row := self.state.sent) is not None:
+                self.state.may_have_asked = row.id
+            # Once a connection: ipykernel takes the same question, asked again, for a replay.
+            if self._resumption is None or self.state.is_starting:
+                self._check_running()
 
     def _ask_kernel_info(self) -> None:
         """Ask who it is: a kernel of somebody else's on control, where nobody has to wait."""

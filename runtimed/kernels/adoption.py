@@ -25,6 +25,7 @@ from runtimed.kernels.recording import record_of
 from runtimed.kernels.rejections import Rejections
 from runtimed.kernels.specs import FindingFailed
 from runtimed.kernels.watching import UNCONFIRMED, probe
+from runtimed.logs import about
 from runtimed.recorder import Batch
 
 if TYPE_CHECKING:
@@ -326,7 +327,7 @@ class Adopter:
         try:
             specs = await self._finder.find(launch.own_environment())
         except (FindingFailed, OSError) as error:
-            log.info("%s: its kernelspec is not known: %s", row.id, error)
+            log.info("its kernelspec is not known: %s", error, extra=about(row.id))
             return
         if (spec := specs.get(row.kernel_name.lower())) is not None:
             row.launch["interrupt_mode"] = spec.interrupt_mode
@@ -362,7 +363,7 @@ class Adopter:
                 async with actor.lifecycle:
                     await self._settle(actor)
         except (KeeperUnavailable, StoreUnavailable, ShuttingDown, Refused) as error:
-            log.warning("%s is not adopted again now: %s", row.id, error)
+            log.warning("it is not adopted again now: %s", error, extra=about(row.id))
         finally:
             self._taken.discard(row.id)
 

@@ -17,6 +17,7 @@ from runtimed.api.types import (
     Runtime,
     RuntimeRef,
 )
+from runtimed.kernels.limits import limits_of
 from runtimed.model.ids import short
 from runtimed.model.times import rfc3339
 
@@ -59,6 +60,8 @@ def runtime_document(row: RuntimeRow, state: RuntimeState | None = None) -> Runt
         cpu_percent=state.cpu_percent if state else None,
         queue_length=state.queue_length if state else 0,
         idle_stop_s=row.idle_stop_s,
+        limits=limits_of(row.launch),
+        scope=row.launch.get("scope") if row.status != "dead" else None,
         notices=row.notices,
     )
 

@@ -25,10 +25,11 @@ class Disconnected:
 
 @dataclass(slots=True, frozen=True)
 class Exited:
-    """The process ended."""
+    """The process ended. ``scope`` is the unit that it was in, if it was in one of its own."""
 
     exit: dict[str, Any]
     pid: int | None = None
+    scope: str | None = None
 
 
 @dataclass(slots=True, frozen=True)

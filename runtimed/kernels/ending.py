@@ -44,11 +44,13 @@ async def stop(actor: Actor, grace_s: float) -> str:
             )
             if await _ends(actor, exits, grace_s):
                 await _settles(actor)
+                await _end_rest(actor)
                 return "shutdown_request"
     for number, seconds in ((signal.SIGTERM, grace_s), (signal.SIGKILL, KILL_S)):
         await _signal(actor, number)
         if await _ends(actor, exits, seconds):
             await _settles(actor)
+            await _end_rest(actor)
             return number.name
     raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")
 
@@ -64,7 +66,13 @@ async def kill(actor: Actor) -> str:
     if not await _ends(actor, exits, KILL_S):
         raise KeeperUnavailable(detail=f"pid {actor.row.pid} was not seen to end after SIGKILL")
     await _settles(actor)
+    await _end_rest(actor)
     return "SIGKILL"
+
+
+async def _end_rest(actor: Actor) -> None:
+    """End what is left in the kernel's scope: it has not ended with the kernel."""
+    await actor.parts.scopes.end([actor.row.launch.get("scope")])
 
 
 async def _settles(actor: Actor) -> None:

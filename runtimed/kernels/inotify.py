@@ -36,6 +36,7 @@ class Mask(enum.IntFlag):
     IGNORED = 0x8000
     ONLYDIR = 0x01000000
     MASK_ADD = 0x20000000
+    ONESHOT = 0x80000000
 
 
 class Event(NamedTuple):

@@ -21,6 +21,8 @@ from runtimed.kernels.effects import (
 )
 from runtimed.kernels.foreign import EXECUTION, Foreign
 from runtimed.kernels.ledger import Ledger
+from runtimed.kernels.losses import Losses
+from runtimed.kernels.numbering import Numbering
 from runtimed.kernels.reasons import describe_end, exit_of
 from runtimed.model.execution import Stimulus
 from runtimed.model.ids import is_our_request, message_id, split_message_id
@@ -39,6 +41,13 @@ if TYPE_CHECKING:
 BARRIER = "barrier."
 FOREIGN_BARRIER = "barrier.foreign"
 PROOF = "proof."
+#: Behind these the numbers of the messages do not continue those before.
+_BREAKS = frozenset(
+    (
+        *(Event.CONNECTED, Event.DISCONNECTED, Event.CONNECT_FAILED, Event.EXITED),
+        *(Event.GAP, Event.RECORDING),
+    )
+)
 
 
 class Intake:
@@ -62,6 +71,8 @@ class Intake:
         self._foreign = Foreign(state, stored)
         self.ledger = Ledger(state, self._foreign.note_end)
         self._last_words = last_words
+        self._numbering = Numbering()
+        self._losses = Losses(state)
         self._passed: set[str] = set()
 
     def take(self, prepared: Prepared, batch: Batch) -> list[Effect]:
@@ -75,16 +86,22 @@ class Intake:
         if record.kind == Kind.EVENT:
             return self._event(record.meta, record.offset, at_ms, batch)
         if prepared.message is None:
+            self._numbering = Numbering()  # its number is not known
             return self._bad(prepared.bad, at_ms, batch)
         self._state.hear(at_ms)
-        match record.meta.get("c"):
+        channel, numbers = record.meta.get("c"), self._numbering
+        message = prepared.message
+        hear = numbers.hear if channel == "iopub" else numbers.hear_elsewhere
+        if (dropped := hear(message.msg_id, message.msg_type)) or self._losses.unsaid:
+            self._losses.add(dropped, message, at_ms, batch)
+        match channel:
             case "iopub":
                 self._state.is_heard = True
-                return self._iopub(prepared.message, prepared, at_ms, batch)
-            case "shell" | "control" as channel:
-                return self._reply(channel, prepared.message, at_ms, batch)
+                return self._iopub(message, prepared, at_ms, batch)
+            case "shell" | "control":
+                return self._reply(channel, message, at_ms, batch)
             case "stdin":
-                return self._stdin(prepared.message, at_ms, batch)
+                return self._stdin(message, at_ms, batch)
         return []
 
     def _bad(self, why: str | None, at_ms: int, batch: Batch) -> list[Effect]:
@@ -114,10 +131,14 @@ class Intake:
 
     def _event(self, meta: dict[str, Any], offset: int, at_ms: int, batch: Batch) -> list[Effect]:
         row = self._state.row
+        if meta.get("event") in _BREAKS and meta.get("reason") != "keeper_succeeded":
+            self._numbering = Numbering()
+            self._losses.say(at_ms, batch)
         match meta.get("event"):
             case Event.SPAWNED:
                 row.pid, row.start_time = meta["pid"], meta["start_time"]
                 row.boot_id = meta["boot_id"]
+                row.launch["scope"] = meta.get("scope")
                 self.changed(batch, at_ms)
             case Event.CONNECTED:
                 self._state.connection_told_at = offset
@@ -133,11 +154,14 @@ class Intake:
             case Event.UNSENT:
                 if (execution := self.ledger.ours(str(meta.get("id", "")))) is not None:
                     self.ledger.advance(execution, Stimulus.UNSENT, at_ms, batch)
+            case Event.RECORDING:
+                self._losses.is_uncertain = meta.get("record") == "off"
             case Event.GAP:
                 heard_of = self._state.sent or self._state.newest_foreign
                 self.gap(meta, heard_of, at_ms, batch)
             case Event.EXITED:
-                return self.end_process(exit_of(meta), at_ms, batch, pid=meta.get("pid"))
+                process = {"pid": meta.get("pid"), "scope": meta.get("scope")}
+                return self.end_process(exit_of(meta), at_ms, batch, **process)
         return []
 
     def gap(
@@ -307,9 +331,11 @@ class Intake:
         *,
         reason: str | None = None,
         pid: int | None = None,
+        scope: str | None = None,
     ) -> list[Effect]:
         """Settle what a process leaves behind; unless it starts anew, so ends the runtime."""
         state, row = self._state, self._state.row
+        self._losses.say(at_ms, batch)
         if exit_.get("reason") == "unknown":
             exit_ = self._known_exit(exit_)
         state.is_connected = state.has_answered = state.is_heard = state.is_shell_known = False
@@ -317,7 +343,7 @@ class Intake:
         state.foreign.clear()
         state.posted = state.delivered = state.signalled = None
         row.exit = exit_ = {**exit_, "stderr": [] if state.is_stopping else self._last_words()}
-        effects: list[Effect] = [Exited(exit_, pid)]
+        effects: list[Effect] = [Exited(exit_, pid, scope)]
         if not state.is_starting:
             if reason is None:
                 reason = "the kernel was restarted" if state.is_restarting else describe_end(exit_)

@@ -47,7 +47,7 @@ def connection_directory() -> str:
     from jupyter_core.paths import jupyter_runtime_dir
 
     directory = jupyter_runtime_dir()
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    paths.make_dirs(directory)
     return directory
 
 

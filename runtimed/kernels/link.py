@@ -97,6 +97,10 @@ class KeeperLink(asyncio.BufferedProtocol):
             self._transport.close()
 
 
+#: The variable that names the service manager's unit of the keeper, where there is one.
+UNIT_VARIABLE = "RUNTIMED_KEEPER"
+
+
 async def connect(
     state: State, on_bell: Callable[[dict[str, int]], None]
 ) -> tuple[KeeperLink, dict[str, Any]]:
@@ -121,7 +125,29 @@ async def connect(
 
 
 def start_keeper(state: State) -> None:
-    """Start a keeper that outlives us and wait until it listens. Raises `KeeperUnavailable`."""
+    """Start a keeper that outlives us and wait until it listens. Raises `KeeperUnavailable`.
+
+    Under a service manager that is the manager's to do: it ends what we start together with us.
+    """
+    if unit := os.environ.get(UNIT_VARIABLE):
+        _start_unit(unit)
+    else:
+        _spawn_keeper(state)
+
+
+def _start_unit(unit: str) -> None:
+    done = subprocess.run(
+        ["systemctl", "--user", "start", unit],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise KeeperUnavailable(detail=f"{unit} cannot be started: {done.stderr.strip()}")
+
+
+def _spawn_keeper(state: State) -> None:
     ready, told = os.pipe()
     log = os.open(state.keeper_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:

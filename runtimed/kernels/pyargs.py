@@ -79,23 +79,52 @@ _AT_START = """
 import faulthandler, sys, threading, zmq
 from zmq.eventloop.zmqstream import ZMQStream
 
-def make_room(*_):
+def look():
+    # A connection that has come, or gone, is so for the socket once it has looked at its events.
+    thread.socket.getsockopt(zmq.EVENTS)
+    # Having looked, we are the only ones who know of a subscription that came with it.
+    if (subscriptions := getattr(thread, "_xpub_stream", None)) is not None:
+        subscriptions.flush(zmq.POLLIN)
+
+def changed(event):
+    global is_wanted, waits
+    if int.from_bytes(event[0][:2], sys.byteorder) == zmq.EVENT_DISCONNECTED:
+        waits = 2
+    else:
+        is_wanted = True
+    make_room()
+
+def make_room():
+    # libzmq 4.3.5 dies of a limit that is set while a connection is being taken down (compare its
+    # pull request 4647): so whoever went last is given time. Who goes is known from the monitor
+    # before the socket hears of it: what waits there is read first.
+    global is_wanted, timer
     try:
-        # A connection that has come is the socket's once the socket has looked at its events.
-        thread.socket.getsockopt(zmq.EVENTS)
-        thread.socket.setsockopt(zmq.SNDHWM, 1_000_000)
-        # Having looked, we are the only ones who know of a subscription that came with it.
-        if (subscriptions := getattr(thread, "_xpub_stream", None)) is not None:
-            subscriptions.flush(zmq.POLLIN)
+        if timer is not None:
+            thread.io_loop.remove_timeout(timer)
+            timer = None
+        look()
+        if waits:
+            timer = thread.io_loop.call_later(0.05, go_on)
+        elif is_wanted and not monitor.poll(0):
+            thread.socket.setsockopt(zmq.SNDHWM, 1_000_000)
+            is_wanted = False
     except Exception:
         pass  # it is being closed, or is not what it is in the ipykernels that we know
 
+def go_on():
+    global timer, waits
+    timer, waits = None, waits - 1
+    make_room()
+
 def watch():
+    global monitor
     try:
-        monitor = thread.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-        ZMQStream(monitor, thread.io_loop).on_recv(make_room)
+        events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        monitor = thread.socket.get_monitor_socket(events)
+        ZMQStream(monitor, thread.io_loop).on_recv(changed)
     except Exception:
-        pass
+        return
     make_room()
 
 def publish_execute_input(*args, **kwargs):
@@ -104,6 +133,7 @@ def publish_execute_input(*args, **kwargs):
     thread.schedule(told.set)
     told.wait(0.1)
 
+timer, is_wanted, waits = None, True, 2
 try:
     kernel = get_ipython().kernel
     thread = kernel.iopub_thread

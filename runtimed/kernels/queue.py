@@ -14,6 +14,8 @@ from runtimed.kernels.clock import now_ms, steady_s
 from runtimed.kernels.documents import execution_document
 from runtimed.kernels.link import Refused
 from runtimed.kernels.messages import execute_content
+from runtimed.kernels.reasons import without_last_words
+from runtimed.logs import about
 from runtimed.model.execution import Stimulus
 from runtimed.model.ids import message_id
 from runtimed.recorder import Batch
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: How soon a dispatch that the keeper could not make is tried again.
 RETRY_S = 1.0
+#: How an execution ends that its own code did not end.
+NOT_BY_ITSELF = frozenset(("cancelled", "interrupted", "kernel_died", "lost"))
 #: What ipykernel takes for the end of file (Ctrl-D on a terminal).
 EOF = "\x04"
 
@@ -119,7 +123,7 @@ class Queue:
             if answer.result().get("already"):
                 self._take_for_sent(row)
             return
-        log.info("%s: %s was not sent: %s", self._actor.row.id, row.id, error)
+        log.info("it was not sent: %s", error, extra=about(self._actor.row.id, row.id))
         if isinstance(error, Refused):
             # Nothing was sent. A lost link is different: then only the journal can tell.
             if self._state.posted == row.id:
@@ -190,6 +194,14 @@ class Queue:
     def finished(self, row: ExecutionRow) -> None:
         """Tell who waits for it; called once it is committed as final."""
         self._state.settling.discard(row.id)
+        if row.status in NOT_BY_ITSELF:
+            why = without_last_words(row.progress.reason or "asked for")
+            log.info(
+                "the execution ended as %s: %s",
+                row.status,
+                why,
+                extra=about(row.runtime_id, row.id),
+            )
         for done in self._finals.pop(row.id, []):
             if not done.done():
                 done.set_result(row)
@@ -208,6 +220,12 @@ class Queue:
                 send_id=msg_id,
             )
 
+    def _may_ask(self, row: ExecutionRow) -> bool:
+        """Whether it asks, or may have asked while no keeper was there to hear it."""
+        missed = row.id == self._state.may_have_asked
+        missed = missed or (row.gap or {}).get("reason") == "keeper_down"
+        return row.input is not None or (row.status == "running" and missed)
+
     async def answer_input(self, row: ExecutionRow, value: str) -> None:
         """Answer an input request, once. Raises `NotWaitingForInput` or `KeeperUnavailable`."""
         number = row.progress.inputs
@@ -216,7 +234,7 @@ class Queue:
             send_id += ".unasked"
         secret = row.input is None or row.input["password"]
         if (
-            not _may_ask(row)
+            not self._may_ask(row)
             or row.id not in self._state.executions
             or send_id in self._answering  # somebody else was first
         ):
@@ -262,12 +280,6 @@ class Queue:
             send_id=send_id,
             secret=row.input["password"],
         )
-
-
-def _may_ask(row: ExecutionRow) -> bool:
-    """Whether it asks, or may have asked while no keeper was there to hear it."""
-    missed = row.status == "running" and (row.gap or {}).get("reason") == "keeper_down"
-    return row.input is not None or missed
 
 
 def _input_id(row: ExecutionRow) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
 from runtimed.host import Step, passing
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.prepare import is_large, prepare
+from runtimed.logs import about
 from runtimed.recorder import Batch
-from runtimed.wire.journal import CorruptRecord
+from runtimed.wire.journal import CorruptRecord, Event, Kind
 from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
@@ -75,7 +77,9 @@ class Reading:
         asked for a new one, unless there is one.
         """
         actor, reader = self._actor, self._actor.reader
-        log.error("%s: its journal cannot be read at %d: %s", actor.row.id, reader.offset, error)
+        log.error(
+            "its journal cannot be read at %d: %s", reader.offset, error, extra=about(actor.row.id)
+        )
         following = reader.next_segment()
         if following is None:
             with contextlib.suppress(KeeperUnavailable):
@@ -92,6 +96,7 @@ class Reading:
         return True
 
     async def _prepare(self, record: Record) -> Prepared:
+        await self._explain_kill(record)
         blobs, signer = self._actor.parts.blobs, self._actor.messenger.signer
         while True:
             try:
@@ -99,8 +104,20 @@ class Reading:
                     return await asyncio.to_thread(prepare, record, signer, blobs)
                 return prepare(record, signer, blobs)
             except StoreUnavailable as error:
-                log.error("%s: %s; trying again", self._actor.row.id, error)
+                log.error("%s; trying again", error, extra=about(self._actor.row.id))
                 await asyncio.sleep(RETRY_S)
+
+    async def _explain_kill(self, record: Record) -> None:
+        """Ask the service manager about a kernel that was killed by nobody knows whom.
+
+        What kills for it when memory runs out (systemd-oomd(8)) leaves no count with the kernel.
+        """
+        meta = record.meta
+        if record.kind != Kind.EVENT or meta.get("event") != Event.EXITED or meta.get("oom"):
+            return
+        scope, actor = meta.get("scope"), self._actor
+        if scope and meta.get("signal") == signal.SIGKILL and actor.state.signalled is None:
+            meta["oom"] = await actor.parts.scopes.ran_out_of_memory(scope)
 
     async def commit_at_last(self, batch: Batch) -> None:
         """Commit what has happened; while the store cannot take it, nothing else is read."""
@@ -109,7 +126,7 @@ class Reading:
                 self._actor.parts.recorder.commit(batch)
                 return
             except StoreUnavailable as error:
-                log.error("%s: %s; trying again", self._actor.row.id, error)
+                log.error("%s; trying again", error, extra=about(self._actor.row.id))
                 await asyncio.sleep(RETRY_S)
 
     async def caught_up(self) -> None:

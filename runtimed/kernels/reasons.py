@@ -25,6 +25,13 @@ _FATAL = "Fatal Python error:"
 _LINES_BEFORE_FATAL = 5
 #: A line that says what went wrong, among others that only came last.
 _TELLS = re.compile(r"error|fatal|abort|exception|terminate|fault|panic|killed|what\(\)", re.I)
+#: ipykernel's traceback about a message that it had before: it went on, and died of another thing.
+_REPLAY = re.compile(
+    r"^(?:\[\w+\] ERROR \| Invalid \w*\s?Message\n)?Traceback \(most recent call last\):\n"
+    r"(?:[ \t].*\n)*ValueError: Duplicate Signature: .*\n?",
+    re.MULTILINE,
+)
+_LAST_WORDS = "; its last words: "
 _STACK = re.compile(r'^(File "|Current thread|Thread 0x|Extension modules:|<)')
 
 
@@ -54,7 +61,12 @@ def describe_end(exit_: dict[str, Any]) -> str:
     lines = [line.strip() for line in exit_.get("stderr", ())]
     told = [line for line in lines if _TELLS.search(line) and not _STACK.match(line)]
     words = "; ".join(told[-_TOLD_LINES:])[:_LINE_CHARS]
-    return describe_exit(exit_) + (f"; its last words: {words}" if words else "")
+    return describe_exit(exit_) + (f"{_LAST_WORDS}{words}" if words else "")
+
+
+def without_last_words(reason: str) -> str:
+    """Return what a log may have of a reason: a kernel's own words are not for it."""
+    return reason.partition(_LAST_WORDS)[0]
 
 
 def last_words(row: RuntimeRow, state: State) -> list[str]:
@@ -64,8 +76,14 @@ def last_words(row: RuntimeRow, state: State) -> list[str]:
     return telling_lines(launch.stderr_tail(launch.stderr_path(state, row.id), _READ_BYTES))
 
 
+def last_line(text: str) -> str:
+    """Return the last line of a text that says something; empty without one."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
 def telling_lines(text: str) -> list[str]:
     """Return the last lines of a text; of a crash report its beginning, which says what it was."""
+    text = _REPLAY.sub("", text)
     lines = [line[:_LINE_CHARS].rstrip() for line in text.splitlines() if line.strip()]
     for number in range(len(lines) - 1, -1, -1):
         if lines[number].startswith(_FATAL):

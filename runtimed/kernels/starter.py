@@ -6,12 +6,14 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 from ulid import ULID
 
 from runtimed.api.errors import KernelDidNotStart
 from runtimed.kernels import ending, launch, naming
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.environments import Choice, Wish, choose
+from runtimed.kernels.limits import wanted
 from runtimed.kernels.reasons import describe_exit
 from runtimed.kernels.recall import recall, recorded
 from runtimed.kernels.specs import SpecFinder
@@ -24,6 +26,7 @@ from runtimed.store.runtimes import RuntimeRow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runtimed.api.types import Limits
     from runtimed.kernels.actor import Actor
     from runtimed.kernels.supervisor import Supervisor
 
@@ -50,11 +53,14 @@ class Starter:
         *,
         name: str | None = None,
         idle_stop_s: float | None = None,
+        limits: Limits | None = None,
         timeout_s: float = START_TIMEOUT_S,
     ) -> Actor:
         """Start a kernel and return when it answers. Raises what `choose` and `Starting` do."""
         choice = await choose(wish, self.finder)
         row = self._new_row(choice, wish, name, idle_stop_s=idle_stop_s)
+        if (limits := wanted(limits)) is not None:
+            row.launch["limits"] = msgspec.to_builtins(limits)
         return await asyncio.shield(self._launch(row, choice, wish, timeout_s))
 
     async def of_project(self, wish: Wish, *, name: str | None, idle_stop_s: float) -> Actor:

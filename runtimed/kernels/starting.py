@@ -12,13 +12,22 @@ from runtimed.api.errors import (
     Denied,
     KernelDidNotStart,
     KernelProgramMissing,
+    LimitsNotInForce,
     StoreUnavailable,
 )
+from runtimed.cgroups import kernel_scope
 from runtimed.kernels import launch
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.diagnosis import explain_failure
+from runtimed.kernels.limits import (
+    instead,
+    limits_of,
+    names,
+    why_not_in_force,
+    why_not_soft,
+)
 from runtimed.kernels.link import Refused
-from runtimed.kernels.reasons import describe_exit
+from runtimed.kernels.reasons import describe_exit, last_line
 from runtimed.paths import UnsafePath
 from runtimed.recorder import Batch
 from runtimed.store import runtimes
@@ -34,6 +43,8 @@ if TYPE_CHECKING:
 READABLE = "its sockets are readable by other local users"
 #: A tcp port may be taken by somebody else between our looking and the kernel's binding.
 _PORT_TRIES = 3
+#: Begins what is said of a kernel that could not be given a scope, where others are.
+NO_SCOPE = "it has no scope of its own"
 _KILL_S = 5.0
 
 
@@ -63,6 +74,8 @@ class Starting:
         self._actor = actor
         self._address = address
         self._choice = choice
+        self._limits = limits_of(actor.row.launch)
+        self._scope: list[str] | None = None
         self._env = None if env is None else launch.kernel_environment(env, choice.env)
 
     async def run(self, timeout_s: float) -> None:
@@ -75,6 +88,7 @@ class Starting:
         self._deadline = asyncio.get_running_loop().time() + timeout_s
         actor.state.is_starting = True
         try:
+            await self._find_scope()
             await self._attempts()
         except NoEnvironment:
             raise
@@ -162,7 +176,40 @@ class Starting:
             address["curve_secretkey"] = pair["secret"]
         return address
 
+    async def _find_scope(self) -> None:
+        """Find out how a scope for it is made. Raises `LimitsNotInForce` where it needs one."""
+        row, limits = self._actor.row, self._limits
+        row.notices = [each for each in row.notices if not each.startswith(NO_SCOPE)]
+        row.launch["scope"] = None
+        if limits is not None and limits.soft and (why := why_not_soft(limits)) is not None:
+            raise self._unlimited(why)
+        # A program that is not there is said so by who starts it, and not by systemd-run.
+        if os.access(self._choice.argv[0], os.X_OK):
+            self._scope = await self._actor.parts.scopes.argv(row, limits)
+        if self._scope is None and limits is not None and not limits.soft:
+            raise self._unlimited(
+                f"{names(limits)} takes a control group, which a systemd user manager gives, and "
+                f"none is to be reached{instead(limits)}"
+            )
+
+    def _unlimited(self, why: str) -> LimitsNotInForce:
+        return LimitsNotInForce(kernel=self._choice.kernel_name, detail=why, stderr="")
+
     async def _attempt(self, address: dict[str, Any], silence_s: float) -> None:
+        """Start a process there, once more without a scope if that was what failed."""
+        try:
+            await self._attempt_once(address, silence_s)
+            return
+        except _NoScope as failure:
+            if self._limits is not None and not self._limits.soft:
+                raise self._unlimited(
+                    f"it got no scope ({failure}){instead(self._limits)}"
+                ) from failure
+            self._scope = None
+            self._notice(f"{NO_SCOPE}: {failure}")
+        await self._attempt_once(address, silence_s)
+
+    async def _attempt_once(self, address: dict[str, Any], silence_s: float) -> None:
         """Start a process there; ``silence_s`` is how long it may be silent, if there is time."""
         actor, row = self._actor, self._actor.row
         launch.write_connection_file(row.connection_file, address)
@@ -177,7 +224,7 @@ class Starting:
         actor.save()
         if self._is_unwanted():
             raise _Failed("it was stopped before it was started", is_final=True)
-        pid = await spawn(actor, self._choice.argv, self._env)
+        pid = await spawn(actor, self._choice.argv, self._env, **self._confinement())
         # An exit of the process before, which the journal may yet have to tell, is not its own.
         try:
             end = asyncio.get_running_loop().time() + silence_s
@@ -186,16 +233,40 @@ class Starting:
                     lambda: row.status == "alive" or actor.ended_pid == pid or self._is_unwanted()
                 )
         except TimeoutError:
+            is_outside = self._scope is not None and kernel_scope(pid, row.id) is None
             await kill(actor, pid)
+            if is_outside:
+                raise _NoScope("systemd-run did not come to an end") from None
             raise _Failed(f"it did not answer within {silence_s:g} s") from None
         if self._is_unwanted():
             await kill(actor, pid)
             raise _Failed("it was stopped before it answered", is_final=True)
         if row.status != "alive":
+            if self._scope is not None and not actor.ended_in_scope:
+                raise _NoScope(last_line(self._stderr()) or describe_exit(row.exit or {}))
             reason = describe_exit(row.exit or {})
             if row.transport == "tcp" and "in use" in self._stderr():
                 raise _PortTaken(reason)
             raise _Failed(f"{reason} before it answered")
+        await self._check_limits(pid)
+
+    def _confinement(self) -> dict[str, Any]:
+        """Return what the keeper is told of how to confine the process."""
+        told: dict[str, Any] = {}
+        if self._scope is not None:
+            told |= {"scope": self._scope, "runtime_dir": self._actor.parts.scopes.runtime_dir}
+        if self._limits is not None and self._limits.soft:
+            told |= {"memory_bytes": self._limits.memory_bytes, "tasks": self._limits.tasks}
+        return told
+
+    async def _check_limits(self, pid: int) -> None:
+        """End the kernel unless its limits are in force. Raises `LimitsNotInForce`."""
+        limits = self._limits
+        if limits is None or limits.soft:
+            return
+        if (why := why_not_in_force(limits, kernel_scope(pid, self._actor.row.id))) is not None:
+            await kill(self._actor, pid)
+            raise self._unlimited(why)
 
     def _is_unwanted(self) -> bool:
         """Whether somebody stopped or killed it meanwhile."""
@@ -229,11 +300,17 @@ class Starting:
         actor.act(effects)
 
 
+class _NoScope(Exception):
+    """The process ended, or hung, before it was in the scope that it was to be started in."""
+
+
 class _PortTaken(_Failed):
     """Another process was quicker to bind one of the ports."""
 
 
-async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) -> int:
+async def spawn(
+    actor: Actor, argv: list[str], env: Mapping[str, str] | None, **confinement: Any
+) -> int:
     """Have the keeper start the kernel's process, and return its pid.
 
     Raises `_Failed`, `NoEnvironment` or `KeeperUnavailable`.
@@ -257,6 +334,7 @@ async def spawn(actor: Actor, argv: list[str], env: Mapping[str, str] | None) ->
             stdout=stdout,
             stderr=stderr,
             keep_env=True,
+            **confinement,
         )
     except Refused as refusal:
         if refusal.code == Refusal.SPAWN_FAILED:
@@ -279,6 +357,7 @@ async def kill(actor: Actor, pid: int) -> None:
 
     Raises `KernelDidNotStart` if it is not.
     """
+    unit = actor.row.launch.get("scope")
     if actor.ended_pid == pid:
         return
     with contextlib.suppress(Refused):
@@ -289,3 +368,4 @@ async def kill(actor: Actor, pid: int) -> None:
     except TimeoutError:
         detail = f"its process {pid} could not be ended"
         raise KernelDidNotStart(kernel=actor.row.kernel_name, detail=detail, stderr="") from None
+    await actor.parts.scopes.end([unit])

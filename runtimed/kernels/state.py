@@ -35,7 +35,8 @@ class RuntimeState:
     was seen to begin last, final or not. ``posted`` is the execution that the
     keeper was asked to send, from then until the journal says that it did.
     ``delivered`` is the msg_id of what the keeper answered that it sent: no doorbell tells of it
-    before the kernel speaks.
+    before the kernel speaks. ``may_have_asked`` is the execution that ran when the connection came
+    again: a question of its in between was heard by nobody.
     ``is_shared`` says that others run, or may run, something in it. ``proof_heard`` and
     ``proof_answered`` are the msg_ids of the last proofs (`interrupting`) that were heard on iopub
     and answered.
@@ -66,6 +67,7 @@ class RuntimeState:
     last_begun: ExecutionRow | None = None
     posted: str | None = None
     delivered: str | None = None
+    may_have_asked: str | None = None
     is_shared: bool = False
     proof_heard: str | None = None
     proof_answered: str | None = None

@@ -17,7 +17,10 @@ from runtimed.kernels.clock import now_ms
 from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.launch import stderr_path, stdout_path
 from runtimed.kernels.link import KeeperLink, Refused, connect
+from runtimed.kernels.own_output import OwnOutput
+from runtimed.kernels.scopes import Scopes
 from runtimed.kernels.watching import checkpoint, watch
+from runtimed.logs import about
 from runtimed.recorder import Batch
 from runtimed.store import executions, runtimes
 from runtimed.wire.link import Op
@@ -57,6 +60,7 @@ class Supervisor:
             lambda: self.link,
             self.keeper,
             lambda row: self.on_lost(row),
+            Scopes(os.environ, lambda: self.keeper_pid),
         )
         self.on_lost: Callable[[RuntimeRow], None] = lambda row: None
         """Set by who adopts: see `Parts`."""
@@ -64,6 +68,8 @@ class Supervisor:
         self.actors: dict[str, Actor] = {}
         self.link: KeeperLink | None = None
         self.keeper_pid: int | None = None
+        self.keeper_version: str | None = None
+        self.own_output = OwnOutput(state.kernels, config)
         self._linked = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_ending = False
@@ -91,6 +97,7 @@ class Supervisor:
                     self._begin(actor)
                 self._tasks.create_task(watch(self), name="watch")
                 self._tasks.create_task(checkpoint(self), name="checkpoint")
+                self._tasks.create_task(self.own_output.run(), name="own output")
                 self._tasks.create_task(self._keep_link(), name="keeper link")
         finally:
             if self.link is not None:
@@ -107,12 +114,15 @@ class Supervisor:
             await actor.run()
         except Exception:
             # The root of an actor's task: the other runtimes go on.
-            log.exception("%s: its actor failed; a restart of runtimed resumes it", actor.row.id)
+            log.exception(
+                "its actor failed; a restart of runtimed resumes it", extra=about(actor.row.id)
+            )
             actor.row.notices.append("runtimed failed on it; its log tells more")
             actor.queue.fail(Internal(incident=f"runtime {actor.row.id}"))
         else:
             actor.close()
             del self.actors[actor.row.id]
+            self.own_output.tell()
             if actor.row.origin == "launched":
                 launch.remove_connection_file(actor.row.connection_file)
 
@@ -125,6 +135,7 @@ class Supervisor:
                 await asyncio.sleep(KEEPER_RETRY_S)
                 continue
             self.keeper_pid = hello["pid"]
+            self.keeper_version = hello.get("release")
             self.link = link
             self._resume(link, hello["runtimes"])
             self._linked.set()
@@ -146,7 +157,7 @@ class Supervisor:
             if row.origin == "adopted":
                 link.request(Op.FORGET, runtime=runtime_id)
             else:
-                log.warning("%s is taken for dead and is ended", runtime_id)
+                log.warning("it is taken for dead and is ended", extra=about(runtime_id))
                 link.request(Op.SIGNAL, runtime=runtime_id, signum=int(signal.SIGKILL), tree=True)
 
     def _on_bell(self, ends: dict[str, int]) -> None:
@@ -234,6 +245,7 @@ class Supervisor:
             async with asyncio.timeout(END_S):
                 for actor in actors:
                     await actor.until(lambda: actor.row.status == "dead")  # noqa: B023
+        await self.parts.scopes.end(actor.row.launch.get("scope") for actor in actors)
 
     async def remove(self, row: RuntimeRow, *, with_file: bool = True) -> None:
         """Take a dead runtime off the lists; what waited to be carried over is cancelled.

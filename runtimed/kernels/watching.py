@@ -13,6 +13,7 @@ from runtimed.kernels import ending, launch
 from runtimed.kernels.clock import now_ms, steady_s
 from runtimed.kernels.link import Refused
 from runtimed.kernels.usage import Meter
+from runtimed.logs import about, handler
 from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
@@ -28,15 +29,16 @@ UNCONFIRMED = "unconfirmed: it has not answered yet, so what it says may not rea
 
 async def watch(supervisor: Supervisor) -> None:
     """Look at every living runtime once an interval, until cancelled."""
-    interval_s = supervisor.parts.config.probe_interval_s
     meter = Meter()
     while True:
-        await asyncio.sleep(interval_s)
+        await asyncio.sleep(supervisor.parts.config.probe_interval_s)
         async with asyncio.TaskGroup() as looks:
             for actor in list(supervisor.actors.values()):
                 if actor.row.status in ("alive", "unresponsive"):
                     looks.create_task(look(actor), name=f"look {actor.row.id}")
         await measure(supervisor, meter)
+        handler.tend()
+        await supervisor.parts.scopes.sweep()
 
 
 async def look(actor: Actor) -> None:
@@ -44,7 +46,8 @@ async def look(actor: Actor) -> None:
     state, config = actor.state, actor.parts.config
     try:
         if _is_idle_too_long(actor):
-            log.info("%s was idle for %s s and is stopped", actor.row.id, actor.row.idle_stop_s)
+            idle_s = actor.row.idle_stop_s
+            log.info("idle for %s s: it is stopped", idle_s, extra=about(actor.row.id))
             await ending.stop(actor, grace_s=5.0)
             return
         if steady_s() - state.heard_s > config.probe_interval_s:
@@ -56,7 +59,7 @@ async def look(actor: Actor) -> None:
             actor.row.notices.remove(UNCONFIRMED)
             actor.save()
     except (KeeperUnavailable, StoreUnavailable, Refused) as error:
-        log.info("%s: %s", actor.row.id, error)
+        log.info("not looked at: %s", error, extra=about(actor.row.id))
 
 
 def _is_idle_too_long(actor: Actor) -> bool:

@@ -1,4 +1,8 @@
-"""The Unix socket: bind it so that only its owner reaches it, serve it, take it away."""
+"""The Unix socket: bind it so that only its owner reaches it, serve it, take it away.
+
+A socket that a service manager has bound is looked at as strictly, and stays when we go: who
+connects in the meantime waits for the next daemon.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
-from runtimed.paths import UnsafePath, check_socket_path, private_dir
+from runtimed.paths import UnsafePath, check_private, check_socket_path, private_dir
 from runtimed.server.door import Door
 from runtimed.server.hall import Hall, Limits
 from runtimed.server.hangup import HangupWatch
@@ -56,6 +60,25 @@ def bind(path: str) -> socket.socket:
     return sock
 
 
+def check_given(listener: socket.socket) -> str:
+    """Return where a socket that we were given listens, if only we can reach it there.
+
+    Raises `UnsafePath`, or `OSError` where its file has gone.
+    """
+    path = listener.getsockname()
+    if not isinstance(path, str) or not os.path.isabs(path):
+        raise UnsafePath(f"the socket that we were given has no path of a file: {path!r}")
+    check_private(os.path.dirname(path))
+    found = os.lstat(path)
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        raise UnsafePath(
+            f"{path} must be a socket of ours with mode 0600; it has mode {mode} "
+            f"and belongs to uid {found.st_uid}"
+        )
+    return path
+
+
 def _remove_stale(path: str) -> None:
     try:
         found = os.lstat(path)
@@ -76,7 +99,10 @@ def _remove_stale(path: str) -> None:
 
 
 class UnixServer:
-    """Serve a dispatcher at a socket path. Its tasks run in the caller's task group."""
+    """Serve a dispatcher at a socket path. Its tasks run in the caller's task group.
+
+    ``listener`` is the socket there, where a service manager has bound it (see `check_given`).
+    """
 
     def __init__(
         self,
@@ -84,18 +110,25 @@ class UnixServer:
         dispatcher: Dispatcher,
         tasks: asyncio.TaskGroup,
         limits: Limits | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
         self.path = path
         self._dispatcher = dispatcher
         self._tasks = tasks
         self._limits = limits or Limits()
+        self._given = listener
+        self._bound_inode: int | None = None
         self._admissions: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Bind and listen; requests are answered from here on. Raises as `bind` does."""
-        self._listener = bind(self.path)
-        self._inode = os.lstat(self.path).st_ino
+        if self._given is None:
+            self._listener = bind(self.path)
+            self._bound_inode = os.lstat(self.path).st_ino
+        else:
+            self._listener = self._given
+            self._listener.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._hall = Hall(self._dispatcher, self._tasks, HangupWatch(self._loop), self._limits)
         self._loop.add_reader(self._listener, self._accept)
@@ -153,7 +186,9 @@ class UnixServer:
         self._hall.hangups.close()
 
     def _remove_socket(self) -> None:
-        """Unlink the socket, unless the path leads to another one by now."""
+        """Unlink the socket that we have bound, unless the path leads to another one by now."""
+        if self._bound_inode is None:
+            return
         with contextlib.suppress(FileNotFoundError):
-            if os.lstat(self.path).st_ino == self._inode:
+            if os.lstat(self.path).st_ino == self._bound_inode:
                 os.unlink(self.path)

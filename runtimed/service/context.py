@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtimed.config import Loaded, Reloaded
     from runtimed.hub import Hub
     from runtimed.kernels.adoption import Adopter
     from runtimed.kernels.starter import Starter
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class Context:
     """The parts of the daemon, as handlers see them. Owned by the daemon.
 
-    ``request_stop`` takes whether the kernels are to end too.
+    ``request_stop`` takes whether the kernels are to end too. ``reload`` reads the settings again;
+    it raises `BadSetting`, and then nothing has changed.
     """
 
     store: Store
@@ -30,7 +32,9 @@ class Context:
     supervisor: Supervisor
     starter: Starter
     adopter: Adopter
+    config: Loaded
     state: State
     socket_path: str
     started_ms: int
     request_stop: Callable[[bool], None]
+    reload: Callable[[], Reloaded]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from runtimed.service import (
     discover,
+    doctor,
     executions,
     output,
     recording,
     removal,
     runtimes,
+    settings,
     system,
     variables,
 )
@@ -17,11 +19,13 @@ from runtimed.service.binding import HANDLERS
 __all__ = [
     "HANDLERS",
     "discover",
+    "doctor",
     "executions",
     "output",
     "recording",
     "removal",
     "runtimes",
+    "settings",
     "system",
     "variables",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from runtimed.api.types import Ended, Environment, Interrupted, LogPage, Runtime
 from runtimed.kernels import ending, interrupting, launch, naming
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.listing import list_environments
+from runtimed.kernels.own_output import Piece, read_end, read_from
 from runtimed.kernels.reasons import describe_exit
 from runtimed.model.ids import short
 from runtimed.recorder import Batch
@@ -70,7 +72,11 @@ async def runtime_get(context: Context, call: RuntimeGet) -> Runtime:
 @serves(RuntimeStart)
 async def runtime_start(context: Context, call: RuntimeStart) -> Runtime:
     actor = await context.starter.start(
-        wish_of(call), name=call.name, idle_stop_s=call.idle_stop_s, timeout_s=call.start_timeout_s
+        wish_of(call),
+        name=call.name,
+        idle_stop_s=call.idle_stop_s,
+        limits=call.limits,
+        timeout_s=call.start_timeout_s,
     )
     return runtime_view(context, actor.row)
 
@@ -173,10 +179,34 @@ async def runtime_rename(context: Context, call: RuntimeRename) -> Runtime:
 
 
 @serves(RuntimeLogs)
-async def runtime_logs(context: Context, call: RuntimeLogs) -> LogPage:
+async def runtime_logs(context: Context, call: RuntimeLogs, caller: Caller) -> LogPage:
     row = find_runtime(context, call.runtime)
-    paths = [launch.stdout_path(context.state, row.id), launch.stderr_path(context.state, row.id)]
-    stdout, stderr = await asyncio.to_thread(
-        lambda: [launch.stderr_tail(path, call.tail_bytes) for path in paths]
+    deadline_s = asyncio.get_running_loop().time() + call.wait_s
+    while True:
+        news = context.supervisor.own_output.next_news()  # before the look
+        has_ended = row.status == "dead" or row.origin == "adopted"
+        page = await asyncio.to_thread(_log_page, context, row.id, call, has_ended)
+        is_late = asyncio.get_running_loop().time() >= deadline_s
+        if page.stdout or page.stderr or has_ended or is_late:
+            return page
+        with contextlib.suppress(TimeoutError), caller.waiting():
+            async with asyncio.timeout_at(deadline_s):
+                await news.wait()
+
+
+def _log_page(context: Context, runtime_id: str, call: RuntimeLogs, has_ended: bool) -> LogPage:
+    def read(path: str, begin: int | None) -> Piece:
+        if begin is None:
+            return read_end(path, call.tail_bytes)
+        return read_from(path, begin, call.tail_bytes)
+
+    stdout = read(launch.stdout_path(context.state, runtime_id), call.stdout_from)
+    stderr = read(launch.stderr_path(context.state, runtime_id), call.stderr_from)
+    return LogPage(
+        runtime=runtime_id,
+        stdout=stdout.text,
+        stderr=stderr.text,
+        stdout_end=stdout.end,
+        stderr_end=stderr.end,
+        ended=has_ended,
     )
-    return LogPage(runtime=row.id, stdout=stdout, stderr=stderr)

@@ -72,6 +72,7 @@ async def daemon_status(context: Context, call: DaemonStatusGet) -> DaemonStatus
         socket=context.socket_path,
         state_dir=context.state.dir,
         keeper_pid=supervisor.keeper_pid if supervisor.link is not None else None,
+        keeper_version=supervisor.keeper_version if supervisor.link is not None else None,
         runtimes=statuses,
         executions=store.read(executions.counts),
         database_bytes=_size(store.path) + store.wal_bytes,

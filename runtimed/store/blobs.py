@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from runtimed.paths import make_dirs
 from runtimed.store.db import unavailable
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Blobs:
         if os.path.exists(path):
             os.unlink(temporary)
             return
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_dirs(os.path.dirname(path))
         os.replace(temporary, path)
 
     def get(self, sha256: str) -> bytes | None:

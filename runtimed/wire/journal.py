@@ -58,11 +58,12 @@ class Event(enum.StrEnum):
     SPAWNED = "spawned"
     """incarnation, pid, start_time, boot_id, argv, cwd, connection_file, stdout, stderr"""
     OPENING = "opening"
-    """incarnation, pid, start_time, boot_id, connection_file, launched, channels: a new socket set
-    for a kernel that exists"""
+    """incarnation, pid, start_time, boot_id, connection_file, launched, channels, overlaps (nothing
+    that was said on iopub since the socket set before was missed): a new socket set for a kernel
+    that exists"""
     CONNECTED = "connected"
     """incarnation, pid, channels, endpoints (transport, ip, ports, curve: whether), same_process,
-    reason (absent, or ``keeper_restarted``)"""
+    reason (absent, ``keeper_restarted``, or ``keeper_succeeded``: one handed over to the next)"""
     CONNECT_FAILED = "connect_failed"
     """incarnation, reason, channel"""
     DISCONNECTED = "disconnected"

@@ -29,6 +29,9 @@ class Op(enum.StrEnum):
     """What the daemon can ask of the keeper."""
 
     HELLO = "hello"
+    SUCCEED = "succeed"
+    """pid: the sender is another keeper, of newer code. From here on the two speak among themselves
+    on this connection (`runtimed.keeper.passage`); the daemon's is not fenced by it."""
     SPAWN = "spawn"
     OPEN = "open"
     SEND = "send"

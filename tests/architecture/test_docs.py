@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 from pathlib import Path
@@ -13,14 +12,14 @@ import pytest
 from runt.group import VERBS
 from runtimed.api.error_tree import tree
 from runtimed.api.registry import REGISTRY
-from runtimed.config import Config
+from runtimed.config import reference, settings
 
 if TYPE_CHECKING:
     from runtimed.api.errors import ApiError
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-SETTINGS = {field.name: field.default for field in dataclasses.fields(Config)}
+SETTINGS = settings()
 #: Variables that are read elsewhere than in `runtimed.config`.
 VARIABLES = re.compile(r"\b(?:RUNTIMED|RUNT)_[A-Z][A-Z_]+\b")
 
@@ -56,7 +55,16 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
     variable = f"RUNTIMED_{name.upper()}"
     rows = [line for line in page("settings.md").splitlines() if mentions(line, variable)]
     assert len(rows) == 1, f"{variable} has {len(rows)} rows in settings.md"
-    assert f"| {SETTINGS[name]} |" in rows[0]
+    setting = SETTINGS[name]
+    assert f"| {setting.show(setting.default)} |" in rows[0]
+    assert setting.about in rows[0]
+    assert ("*Restart.*" in rows[0]) == setting.needs_restart
+
+
+def test_the_page_of_the_settings_is_what_they_say() -> None:
+    assert page("settings.md") == reference.page(), (
+        "python -m runtimed.config.reference > docs/reference/settings.md"
+    )
 
 
 def test_every_variable_that_the_code_reads_is_documented() -> None:
@@ -66,6 +74,12 @@ def test_every_variable_that_the_code_reads_is_documented() -> None:
     read = set(VARIABLES.findall(source))
     assert "RUNTIMED_SOCKET" in read
     assert not {variable for variable in read if not mentions(page("settings.md"), variable)}
+
+
+def test_no_variable_is_documented_twice() -> None:
+    rows = re.findall(r"^\| `((?:RUNT|NO_)[A-Z_]+)` \|", page("settings.md"), re.MULTILINE)
+    assert "RUNTIMED_SOCKET" in rows
+    assert len(rows) == len(set(rows))
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:

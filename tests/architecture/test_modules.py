@@ -71,6 +71,21 @@ def test_parameter_lists_are_short() -> None:
     assert not {where: n for where, n in counts.items() if n > MAX_PARAMETERS}
 
 
+def test_only_paths_makes_directories() -> None:
+    """It closes all that it makes; `os.makedirs` leaves those above the last one to the umask."""
+    product = ROOT / "runtimed"
+    may = {product / "paths.py", product / "api/schema.py"}  # this one writes the documents
+    makers = {"makedirs", "mkdir", "copytree"}
+    found = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in PRODUCT
+        if path not in may
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr in makers
+    }
+    assert not found
+
+
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Count them, but for self. One that click calls has an option for each: that is its way."""
     if any("click" in ast.unparse(decorator) for decorator in function.decorator_list):

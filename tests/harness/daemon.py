@@ -19,7 +19,7 @@ from runtimed.client.lines import connect
 from tests.harness.processes import left_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runtimed.client.lines import LineClient
 
@@ -47,6 +47,8 @@ class State:
             "HOME": str(self.home),
             "JUPYTER_RUNTIME_DIR": str(self.root / "jr"),
             "RUNTIMED_KEEPER_LINGER_S": "0.2",
+            # Where a user manager is, this is not its business; tests/harness/systemd.py has one.
+            "RUNTIMED_MANAGER": "detached",
             "RUNTIMED_SOCKET": str(self.socket),
             "RUNTIMED_STATE_DIR": str(self.dir),
         }
@@ -124,9 +126,16 @@ class State:
 class Daemon:
     """A real ``python -m runtimed``, and how a test talks to it."""
 
-    def __init__(self, state: State, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        env: Mapping[str, str] | None = None,
+        *,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.state = state
         self.env = state.env | dict(env or {})
+        self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -141,7 +150,11 @@ class Daemon:
         try:
             with open(self.state.files.daemon_log, "ab") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-m", "runtimed", "--ready-fd", str(ready_child)],
+                    [
+                        *(sys.executable, "-m", "runtimed"),
+                        *self._arguments,
+                        *("--ready-fd", str(ready_child)),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -71,7 +71,8 @@ class Keeper:
         return self.process
 
     def log(self) -> str:
-        return Path(self.directory, "log").read_text()
+        paths = (Path(self.directory, "log"), Path(self.state.keeper_log))
+        return "".join(path.read_text() for path in paths if path.exists())
 
     def connect(self, hello: bool = True) -> Client:
         client = Client(self)
@@ -157,7 +158,11 @@ class Client:
         self.bells: dict[str, int] = {}
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(DEADLINE_S)
-        self._socket.connect(keeper.state.keeper_socket)
+        try:
+            self._socket.connect(keeper.state.keeper_socket)
+        except OSError:
+            self._socket.close()
+            raise
         self._decoder = link.Decoder()
         self._replies: dict[int, dict[str, Any]] = {}
         self._number = 0

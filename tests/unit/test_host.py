@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -105,22 +104,3 @@ def test_what_a_process_tells_of_itself(tmp_path: Path) -> None:
 
 def test_the_boot_id_does_not_change() -> None:
     assert host.boot_id() == host.boot_id() != ""
-
-
-def test_a_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        monkeypatch.setenv("NOTIFY_SOCKET", path)
-        service = host.ServiceManager()
-        service.notify("READY=1")
-        assert manager.recv(100) == b"READY=1"
-        assert service.is_present
-    service._notifier.socket.close()  # type: ignore[union-attr]
-
-
-def test_without_a_service_manager_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    service = host.ServiceManager()
-    service.notify("READY=1")
-    assert not service.is_present

@@ -7,10 +7,34 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtimed.paths import UnsafePath, check_private
+from runtimed.paths import UnsafePath, check_private, make_dirs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/."])
+def test_all_that_is_made_is_closed_and_what_was_there_stays_as_it_was(
+    tmp_path: Path, tail: str
+) -> None:
+    tmp_path.chmod(0o755)
+    directory = tmp_path / "a" / "b" / "c"
+    old = os.umask(0)
+    try:
+        make_dirs(f"{directory}{tail}")
+    finally:
+        os.umask(old)
+    made = (directory, *directory.parents[:3])
+    assert [oct(each.stat().st_mode & 0o777) for each in made] == ["0o700"] * 3 + ["0o755"]
+    make_dirs(str(directory))
+
+
+def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(NotADirectoryError):
+        make_dirs(str(tmp_path / "a" / "b"))
+    with pytest.raises(FileExistsError):
+        make_dirs(str(tmp_path / "a"))
 
 
 def test_a_directory_of_ours_can_be_closed(tmp_path: Path) -> None:

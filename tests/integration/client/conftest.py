@@ -29,6 +29,7 @@ def socket_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = directory / "s"
     monkeypatch.setenv("RUNTIMED_SOCKET", str(path))
     monkeypatch.setenv("RUNTIMED_STATE_DIR", str(directory / "state"))
+    monkeypatch.setenv("RUNTIMED_MANAGER", "detached")
     yield path
     shutil.rmtree(directory)
 

@@ -61,6 +61,8 @@ def test_keeper_killed_in_the_middle_of_a_cell(daemon: Daemon, runtime: Any) -> 
     x = daemon.call("execution.eval", runtime=runtime["id"], code="x")
     assert x["outputs"][0]["data"]["text/plain"] == "42"
     assert daemon.call("runtime.get", runtime=runtime["id"])["pid"] == runtime["pid"]
+    # Nothing was asked twice: ipykernel would call that a replay.
+    assert daemon.call("runtime.logs", runtime=runtime["id"])["stderr"] == ""
 
 
 def test_keeper_killed_in_the_middle_of_an_input(daemon: Daemon, runtime: Any) -> None:

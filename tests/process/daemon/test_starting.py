@@ -106,7 +106,7 @@ def test_a_kernel_that_cannot_do_ipc_is_started_over_tcp_and_remembered(
 def attempts(daemon: Daemon, runtime: Any) -> int:
     """Count how often the keeper has spawned the runtime's process."""
     log = Path(daemon.state.files.keeper_log).read_text()
-    return log.count(f"{runtime['id']}: spawned")
+    return log.count(f"[{runtime['id']}] spawned")
 
 
 def test_a_kernel_that_declares_curve_is_encrypted_over_tcp(daemon: Daemon, tmp_path: Path) -> None:

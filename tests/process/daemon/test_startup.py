@@ -99,8 +99,8 @@ def test_a_successor_waits_for_one_that_is_stopping(daemon: Daemon) -> None:
         ({"RUNTIMED_STATE_DIR": "/proc/nowhere/state"}, 5, "/proc/nowhere"),
         ({"RUNTIMED_SOCKET": "/tmp/" + "s" * 120}, 7, "at most 107"),
         ({"RUNTIMED_STATE_DIR": "/tmp/" + "s" * 120}, 7, "at most 107"),
-        ({"RUNTIMED_MAX_BATCH": "many"}, 2, "RUNTIMED_MAX_BATCH must be a number"),
-        ({"RUNTIMED_MAX_BATCH": "0"}, 2, "must be above 0"),
+        ({"RUNTIMED_MAX_BATCH": "many"}, 2, "RUNTIMED_MAX_BATCH must be a whole number"),
+        ({"RUNTIMED_MAX_BATCH": "0"}, 2, "from 1 to 1000000, not 0"),
     ],
 )
 def test_it_says_in_one_line_why_it_does_not_start(

@@ -128,6 +128,35 @@ def test_last_words_of_a_crash_begin_with_what_it_was() -> None:
     assert telling_lines("") == []
 
 
+REPLAYED = """\
+[IPKernelApp] ERROR | Invalid Message
+Traceback (most recent call last):
+  File "ipykernel/kernelbase.py", line 448, in dispatch_shell
+    msg = self.session.deserialize(msg, content=True, copy=False)
+          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "jupyter_client/session.py", line 1071, in deserialize
+    raise ValueError(msg)
+ValueError: Duplicate Signature: b'1b1a88a3b2'
+"""
+
+
+def test_that_a_message_came_twice_is_not_what_a_kernel_died_of() -> None:
+    from runtimed.kernels.reasons import telling_lines
+
+    assert telling_lines(f"{REPLAYED}{REPLAYED}") == []
+    assert telling_lines(f"before\n{REPLAYED}after\n") == ["before", "after"]
+    another = REPLAYED.replace("Duplicate Signature: ", "Invalid Signature: ")
+    assert telling_lines(f"{another}{REPLAYED}") == another.splitlines()
+
+
+def test_what_a_log_has_of_a_reason() -> None:
+    from runtimed.kernels.reasons import describe_end, without_last_words
+
+    ended = {"signal": 11, "stderr": ["ValueError: my secret"]}
+    assert "secret" in describe_end(ended)
+    assert without_last_words(describe_end(ended)) == "the kernel was ended by SIGSEGV"
+
+
 def test_out_of_memory_is_told() -> None:
     from runtimed.kernels.reasons import describe_exit, exit_of
 

@@ -349,4 +349,4 @@ def test_a_journal_that_cannot_be_read_back_stops_nothing_else(
     Path(keeper.state.journal("empty")).mkdir()
     end = keeper.end("r1")
     ipc_kernel.reconnect(keeper.restart(), end)
-    assert "broken: its journal cannot be read back" in keeper.log()
+    assert "[broken] its journal cannot be read back" in keeper.log()

@@ -87,7 +87,7 @@ def test_there_may_be_more_sockets_than_zeromq_allows_by_default(sockets: int) -
     code = (
         "import zmq\n"
         "from runtimed.keeper.process import raise_file_limit\n"
-        "from runtimed.keeper.sockets import open_context\n"
+        "from runtimed.keeper.channel import open_context\n"
         "raise_file_limit()\n"
         "context = open_context()\n"
         f"sockets = [context.socket(zmq.DEALER) for _ in range({sockets})]\n"

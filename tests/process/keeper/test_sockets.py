@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
+from runtimed.keeper.channel import MESSAGES_PER_TURN, open_context
 from runtimed.keeper.endpoints import Endpoints, _self_connected
 from runtimed.keeper.loop import Loop
-from runtimed.keeper.sockets import MESSAGES_PER_TURN, Frames, SocketSet, open_context
+from runtimed.keeper.sockets import SocketSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runtimed.keeper.channel import Frames
     from tests.harness.keeper import Keeper, Kernel
 
 MESSAGES = 5000

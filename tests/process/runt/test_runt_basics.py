@@ -303,7 +303,7 @@ def test_ones_own_id_runs_once(daemon: Daemon, runt: Runt) -> None:
     assert runt("eval", "--id", id, "other").returncode == 4
 
 
-# -- call, logs, completion
+# -- call, logs
 
 
 def test_call_prints_the_bare_result(daemon: Daemon, runt: Runt, state: State) -> None:
@@ -323,15 +323,3 @@ def test_logs_are_what_the_process_itself_wrote(daemon: Daemon, runt: Runt) -> N
     logs = runt("logs", "lab")
     assert "printed" not in logs.stdout
     assert json.loads(runt("logs", "lab", "--json").stdout)["logs"]["stdout"] == logs.stdout
-
-
-def test_completion(state: State) -> None:
-    loaded = shell(state, "runt completion bash >script && bash -c '. ./script; complete -p runt'")
-    assert loaded.returncode == 0
-    assert "_runt_completion" in loaded.stdout
-    completed = shell(state, "COMP_WORDS='runt st' COMP_CWORD=1 _RUNT_COMPLETE=bash_complete runt")
-    assert [line.split(",")[1] for line in completed.stdout.splitlines()] == [
-        "start",
-        "stop",
-        "status",
-    ]

@@ -308,3 +308,52 @@ def test_a_process_that_is_no_child_ended_by_the_signal_that_we_sent() -> None:
     story.intake.end_process({"reason": "unknown"}, 5, story.batch)
     assert story.state.row.exit is not None
     assert (story.state.row.exit["signal"], story.state.row.exit["reason"]) == (9, "signal")
+
+
+def numbered(story: Story, number: int, msg_type: str = "stream", **content: Any) -> None:
+    message = Message(
+        msg_type, f"k_9_{number}", "k", f"{IDS[0]}.1", SESSION, EXECUTION, content, {}, []
+    )
+    record = Record(Kind.RECV, 0, {"c": "iopub", "i": 1}, [])
+    story.intake.take(Prepared(record, message), story.batch)
+
+
+def storm(story: Story) -> None:
+    """Two holes of 100 and 200, each after 600 messages."""
+    story.sent(0)
+    for begin in (0, 700, 1500):
+        for number in range(begin, begin + 600):
+            numbered(story, number)
+
+
+def test_what_the_kernel_dropped_is_on_the_execution_and_announced_once() -> None:
+    story = Story()
+    storm(story)
+    assert story.rows[0].gap is not None
+    assert IDS[0] in story.batch.changed  # at once, though nobody was told yet
+    numbered(story, 2100, "status", execution_state="idle")
+    gap = {"reason": "kernel_dropped", "from_at": None, "to_at": None, "count": 300}
+    assert story.rows[0].gap == gap
+    told = [event[3:] for event in story.batch.events if event[1] == "gap"]
+    assert told == [(IDS[0], gap)]
+
+
+@pytest.mark.parametrize(
+    ("event", "is_new"),
+    [
+        ({"event": "gap", "reason": "keeper_down"}, True),
+        ({"event": "disconnected", "incarnation": 1}, True),
+        ({"event": "connected", "incarnation": 2}, True),
+        ({"event": "connected", "incarnation": 2, "reason": "keeper_succeeded"}, False),
+        ({"event": "recording", "record": "off"}, True),
+    ],
+)
+def test_what_was_not_to_come_is_not_dropped(event: dict[str, Any], is_new: bool) -> None:
+    story = Story()
+    story.sent(0)
+    for number in range(600):
+        numbered(story, number)
+    story.intake.take(Prepared(Record(Kind.EVENT, 0, event, [])), story.batch)
+    before = story.rows[0].gap
+    numbered(story, 5000, "status", execution_state="idle")
+    assert (story.rows[0].gap == before) is is_new

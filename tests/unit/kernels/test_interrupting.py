@@ -14,6 +14,7 @@ from runtimed.hub import Hub
 from runtimed.kernels import interrupting
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.link import Refused
+from runtimed.kernels.scopes import Scopes
 from runtimed.model.execution import Progress, Stimulus, advance
 from runtimed.paths import State
 from runtimed.recorder import Batch, Recorder
@@ -65,7 +66,11 @@ class Scene:
         blobs = Blobs(str(folder / "blobs"), config.blob_limit_bytes)
         self.actor = Actor(
             Story().state.row,
-            Parts(recorder, blobs, config, state, self._link, self._keeper, lambda row: None),
+            Parts(
+                *(recorder, blobs, config, state, self._link, self._keeper),
+                lambda row: None,
+                Scopes({}, lambda: None),
+            ),
         )
         begun = Progress(status="running", sent=True, executing=True)
         self.row = ExecutionRow(

@@ -33,9 +33,11 @@ class Run:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(unwanted)}
         self.directory = directory
         self.env = kept | {
+            "RUNTIMED_CONFIG": os.path.join(directory, "config", "config.toml"),
             "RUNTIMED_SOCKET": socket,
             # No real daemon can start here, whatever a test does to the scripted one.
             "RUNTIMED_STATE_DIR": "/dev/null/none",
+            "RUNTIMED_MANAGER": "detached",
             "PYTHONPATH": os.getcwd(),
             "PWD": directory,
         }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SOURCES = sorted(Path(next(iter(runt.__path__))).rglob("*.py"))
 #: Functions of `runt` whose first argument is a method of the API.
-CALLERS = {"call", "call_again", "request", "end_all", "open"}
+CALLERS = {"ask", "call", "call_again", "request", "end_all", "open"}
 
 
 def calls() -> Iterator[tuple[str, str, set[str]]]:
@@ -125,7 +125,14 @@ ANSWERS: dict[str, Any] = {
         ],
         "total": 1,
     },
-    "runtime.logs": {"runtime": RUNTIME["id"], "stdout": "", "stderr": ""},
+    "runtime.logs": {
+        "runtime": RUNTIME["id"],
+        "stdout": "",
+        "stderr": "",
+        "stdout_end": 0,
+        "stderr_end": 0,
+        "ended": True,
+    },
     "execution.get": EXECUTION,
     "execution.wait": EXECUTION,
     "execution.cancel": EXECUTION,
@@ -142,7 +149,9 @@ ANSWERS: dict[str, Any] = {
     },
     "environment.list": [],
     "daemon.announce": ["it is said"],
+    "daemon.config": {"file": "/nowhere/config.toml", "settings": []},
     "daemon.status": {"pid": 1, "cursor": "e.0"},
+    "daemon.forget_transports": [{"path": "/k", "noted_at": "2026-01-01T00:00:00.000Z"}],
     "runtime.unknown": None,
 }
 #: Every verb with all of its options: what they send is checked by the service (fake_daemon).
@@ -161,6 +170,11 @@ LINES = {
         "5",
         "--timeout",
         "5",
+        "--memory",
+        "2G",
+        "--tasks",
+        "200",
+        "--soft-limits",
     ],
     "stop": ["a", "b", "--grace", "1", "--force"],
     "kill": ["a", "--force"],
@@ -169,7 +183,7 @@ LINES = {
     "rename": ["a", "b"],
     "rm": ["a"],
     "prune": ["--dry-run"],
-    "logs": ["a", "--tail-bytes", "10"],
+    "logs": ["a", "--tail-bytes", "10", "--lines", "1", "--follow", "--stdout", "--stderr"],
     "eval": [
         "--kernel",
         "k",
@@ -220,6 +234,9 @@ LINES = {
     "record": ["off", "--dir", "/x"],
     "forget": ["a", "--since", "2h", "--yes"],
     "environments": [],
+    "config": ["list"],
+    "service": ["stop"],
+    "doctor": ["--fix", "--yes", "--forget-transports", "--archive", "a.tar.gz"],
     "status": [],
     "socket": [],
     "call": ["runtime.list", '{"all": true}'],
@@ -249,6 +266,9 @@ NOUNS = {
     "record": "runtimes",
     "forget": "forgotten",
     "environments": "environments",
+    "config": "settings",
+    "service": "service",
+    "doctor": "doctor",
     "status": "status",
     "socket": "socket",
     "call": "result",
@@ -281,7 +301,9 @@ def test_every_verb_prints_one_json_document(serve: Serve, run: Run, verb: str) 
     assert document["schema"] == 1
 
 
-@pytest.mark.parametrize("verb", [v for v in VERBS if v not in ("socket", "completion")])
+@pytest.mark.parametrize(
+    "verb", [v for v in VERBS if v not in ("socket", "completion", "config", "doctor")]
+)
 def test_every_verb_prints_nothing_but_ids_when_it_is_quiet(
     serve: Serve, run: Run, verb: str
 ) -> None:
@@ -303,8 +325,9 @@ def test_every_option_is_in_the_lines_above(verb: str) -> None:
         return
     assert command.name == verb
     assert command.help
-    #: Those that say where code and output go are tested one by one.
+    #: Those that say where code and output go are tested one by one, and what excludes another.
     elsewhere = {
+        "--cpus",
         "--json",
         "--quiet",
         "--detach",

@@ -339,17 +339,16 @@ def test_help_on_a_topic_a_verb_and_all(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("runt record ", ["all", "metadata", "off"]),
-        ("runt ps --origin ", ["adopted", "launched"]),
-        ("runt help recordi", ["recording"]),
-        ("runt pru", ["prune"]),
-        ("runt forget --", ["--since", "--yes", "--quiet", "--json", "--help"]),
+        (["record", ""], ["all", "metadata", "off"]),
+        (["ps", "--origin", ""], ["adopted", "launched"]),
+        (["ps", "--origin=a"], ["--origin=adopted"]),
+        (["help", "recordi"], ["recording"]),
+        (["pru"], ["prune"]),
+        (["forget", "--"], ["--since", "--yes", "--quiet", "--json", "--help"]),
     ],
 )
-def test_completion(run: Run, words: str, offered: list[str]) -> None:
-    asked = {
-        "_RUNT_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-    }
-    assert run(env=asked).stdout.splitlines() == [f"plain,{word}" for word in offered]
+def test_completion(run: Run, words: list[str], offered: list[str]) -> None:
+    done = run("__complete", *words)
+    assert [line.split("\t")[:2] for line in done.stdout.splitlines()] == [
+        ["plain", word] for word in offered
+    ]

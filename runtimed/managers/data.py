@@ -1,0 +1,60 @@
+"""What the service has written besides its units: removed on request only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from runtimed.managers import plists
+from runtimed.managers.detached import holder_of
+from runtimed.managers.failures import ServiceFailure
+
+if TYPE_CHECKING:
+    from runtimed.managers.instance import Instance
+
+#: How the names begin of what daemon and keeper write into the state directory. It may be a
+#: directory of the user's choice: whatever else is in it is not ours.
+_OURS = ("runtimed.db", "runtimed.log", "keeper.", "daemon.", "blobs", "journal", "kernels")
+
+
+def remove(instance: Instance, config_file: str) -> list[str]:
+    """Remove state, settings and launchd's logs; return what was removed and what was left.
+
+    Raises `ServiceFailure` while a daemon or a keeper uses them, or where something resists.
+    """
+    state = instance.state
+    for lock in (state.daemon_lock, state.keeper_lock):
+        if (pid := holder_of(lock)) is not None:
+            raise ServiceFailure(f"{state.dir} is in use (pid {pid or 'unknown'})")
+    done = []
+    try:
+        for name in sorted(os.listdir(state.dir)) if os.path.isdir(state.dir) else ():
+            path = os.path.join(state.dir, name)
+            if not name.startswith(_OURS):
+                done.append(f"left {path}, which is not ours")
+            elif os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        if os.path.isdir(state.dir) and not done:
+            os.rmdir(state.dir)
+            done.append(f"removed {state.dir}")
+        if os.path.lexists(config_file):
+            os.unlink(config_file)
+            done.append(f"removed {config_file}")
+        for label in plists.LABELS:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(plists.log_of(label))
+    except OSError as error:
+        raise ServiceFailure(f"cannot remove {error.filename}: {error.strerror}") from None
+    for path in (instance.socket, instance.socket + ".start"):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    socket_dir, config_dir = os.path.dirname(instance.socket), os.path.dirname(config_file)
+    for directory in (socket_dir, config_dir, plists.logs_dir()):
+        if os.path.basename(directory).startswith("runtimed"):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+    return done

@@ -1,0 +1,69 @@
+"""Which daemon is meant: what `runt`, daemon and keeper must agree about."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+from runtimed import paths
+
+#: A service sees its manager's environment and not the caller's: these are written down for it.
+STATE_DIR, SOCKET, CONFIG = AGREED = ("RUNTIMED_STATE_DIR", "RUNTIMED_SOCKET", "RUNTIMED_CONFIG")
+
+
+class Instance(NamedTuple):
+    """One daemon and one keeper, by their places."""
+
+    state_dir: str
+    socket: str
+    config: str | None = None
+    """The file of settings, where it is not at its usual place."""
+
+    @property
+    def state(self) -> paths.State:
+        """The files in the state directory."""
+        return paths.State(self.state_dir)
+
+    @property
+    def suffix(self) -> str:
+        """What tells a second instance's names from the user's own; empty for that one."""
+        if self.state_dir == _usual_state_dir() and self.socket == _usual_socket():
+            return ""
+        from hashlib import sha256
+
+        return "-" + sha256(os.fsencode(self.state_dir)).hexdigest()[:8]
+
+    def unusual(self) -> dict[str, str]:
+        """Return the variables that a process needs to be of this instance, and no others."""
+        variables = {}
+        if self.state_dir != _usual_state_dir():
+            variables[STATE_DIR] = self.state_dir
+        if self.socket != _usual_socket():
+            variables[SOCKET] = self.socket
+        return variables | ({CONFIG: self.config} if self.config else {})
+
+    def variables(self) -> dict[str, str]:
+        """Return all variables that say which instance it is."""
+        variables = {STATE_DIR: self.state_dir, SOCKET: self.socket}
+        return variables | ({CONFIG: self.config} if self.config else {})
+
+
+def current(socket: str | None = None) -> Instance:
+    """Return the instance that this process's environment means."""
+    config = os.environ.get(CONFIG)
+    return Instance(
+        paths.state_dir(),
+        os.path.abspath(socket or paths.socket_path()),
+        os.path.abspath(config) if config else None,
+    )
+
+
+def _usual_state_dir() -> str:
+    """Return where a process without XDG variables, such as a service, has its state."""
+    usual = "Library/Application Support" if sys.platform == "darwin" else ".local/state"
+    return os.path.join(os.path.expanduser("~"), usual, "runtimed")
+
+
+def _usual_socket() -> str:
+    return os.path.join(paths.runtime_dir(), "runtimed.sock")

@@ -1,0 +1,255 @@
+"""The service under launchd: two LaunchAgents, and ``launchctl``."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from runtimed.managers import files, plists
+from runtimed.managers.detached import holder_of
+from runtimed.managers.failures import ServiceFailure
+from runtimed.managers.handover import KeeperStays, hand_over
+from runtimed.managers.programs import run, runtimed_program, said
+from runtimed.managers.protocol import NOT_RUNNING, LogPlaces, Status, Unit
+from runtimed.paths import make_dirs, private_dir
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from runtimed.managers.instance import Instance
+
+#: launchd kills what has not ended after ExitTimeOut, which is 30 s in our plists.
+GONE_S = 40.0
+READY_S = 30.0
+_STEP_S = 0.05
+
+
+class Launchd:
+    """launchd's domain of one user; see `runtimed.managers.protocol.Manager`."""
+
+    name = "launchd"
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._domain: str | None = None
+
+    # What is installed
+
+    def is_installed(self) -> bool:
+        text = self._installed(plists.DAEMON)
+        return text is not None and plists.is_of(text, self._instance)
+
+    def _installed(self, label: str) -> str | None:
+        try:
+            with open(self._path(label), encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return text if files.version_of(text) else None
+
+    def _path(self, label: str) -> str:
+        return os.path.expanduser(f"~/Library/LaunchAgents/{label}.plist")
+
+    def install(self) -> list[str]:
+        done = self._write()
+        return [*done, "it starts at login, or when it is first spoken to", *self._start()]
+
+    def _write(self) -> list[str]:
+        """Write the plists that differ, each when the job that is loaded from it has gone.
+
+        A keeper hands its kernels over first, if it does.
+        """
+        for label in plists.LABELS:
+            files.refuse_foreign(self._path(label))
+        program = runtimed_program()
+        for directory in (plists.logs_dir(), os.path.dirname(self._path(plists.DAEMON))):
+            make_dirs(directory)
+        done = []
+        for label in plists.LABELS:
+            path, text = self._path(label), plists.render(label, program, self._instance)
+            if files.look(path, text).state == "current":
+                continue
+            if label == plists.KEEPER:
+                handed_over, stays = self._hand_over(program)
+                done += [str(stays)] if stays else handed_over
+            self._bootout(label)
+            files.write(path, text)
+            done.append(f"wrote {path}")
+        return done
+
+    def _hand_over(self, program: str) -> tuple[list[str], KeeperStays | None]:
+        """Have the job's keeper start a successor that is not launchd's, and leave."""
+        pid = self._job_pid(plists.KEEPER)
+        if pid is None:
+            return [], None
+
+        def ask() -> None:
+            self._launchctl("kill", "SIGHUP", self._target(plists.KEEPER))
+
+        try:
+            hand_over(self._instance, pid, [program], ask)
+        except KeeperStays as stays:
+            return [], stays
+        return [f"the keeper (pid {pid}) handed its kernels over"], None
+
+    def renew(self) -> list[str]:
+        done = self._write() if self.is_installed() else []
+        return done + self._start() if done else []
+
+    def uninstall(self) -> list[str]:
+        done = self.stop(keeper=True)
+        removed = [path for label in plists.LABELS if files.remove(path := self._path(label))]
+        return done + ([f"removed {path}" for path in removed] or ["it was not installed"])
+
+    # What runs
+
+    def start(self) -> list[str]:
+        self._require_installed()
+        return self._write() + self._start()
+
+    def _require_installed(self) -> None:
+        if not self.is_installed():
+            raise ServiceFailure("the service is not installed; `runt service install` does it")
+
+    def _start(self) -> list[str]:
+        before = holder_of(self._instance.state.daemon_lock)
+        # launchd makes the socket, but not its directory.
+        private_dir(os.path.dirname(self._instance.socket))
+        for label in plists.LABELS:
+            if self._job(label) is None:
+                self._bootstrap(label)
+            elif self._job_pid(label) is None:
+                self._launchctl("kickstart", self._target(label))
+        pid = self._wait_for_daemon()
+        if before == pid:
+            return [f"runs already (pid {pid})"]
+        instead = f", in place of the one that ran (pid {before})" if before else ""
+        return [f"started (pid {pid}){instead}"]
+
+    def _wait_for_daemon(self) -> int:
+        """Wait until launchd's own daemon has the state directory, and return its pid."""
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            pid = self._job_pid(plists.DAEMON)
+            if pid is not None and holder_of(self._instance.state.daemon_lock) == pid:
+                return pid
+            time.sleep(_STEP_S)  # launchd tells nobody when a job is ready
+        raise ServiceFailure(
+            f"the daemon has not started in {READY_S:.0f} s; {plists.logs_dir()}/daemon.log may "
+            "tell why"
+        )
+
+    def stop(self, *, keeper: bool) -> list[str]:
+        ran = self._job_pid(plists.DAEMON) is not None
+        self._bootout(plists.DAEMON)
+        if keeper:
+            self._bootout(plists.KEEPER)
+        return ["stopped"] if ran else [NOT_RUNNING]
+
+    def restart(self, keeper_pid: int | None) -> list[str]:
+        self._require_installed()
+        # Before its plist changes: to load another one, launchd ends the job first.
+        done, stays = self._hand_over(runtimed_program())
+        if stays is None:
+            done += self._write()
+        if self._job_pid(plists.DAEMON) is not None:
+            self._launchctl("kickstart", "-k", self._target(plists.DAEMON))
+        done += [text.replace("started", "restarted") for text in self._start()]
+        if stays:
+            raise ServiceFailure(f"the daemon was restarted, but {stays}")
+        return done
+
+    # launchctl
+
+    def _target(self, label: str) -> str:
+        return f"{self.domain}/{label}"
+
+    @property
+    def domain(self) -> str:
+        """The user's domain: that of the screen, or where nobody is logged in there, the other."""
+        if self._domain is None:
+            gui = f"gui/{os.getuid()}"
+            has_gui = run(["launchctl", "print", gui]).returncode == 0
+            self._domain = gui if has_gui else f"user/{os.getuid()}"
+        return self._domain
+
+    def _bootstrap(self, label: str) -> None:
+        """Load a job. What launchd calls error 5 may be a job that is loaded or disabled."""
+        self._launchctl("enable", self._target(label))
+        asked = self._ask("bootstrap", self.domain, self._path(label))
+        if asked.returncode:
+            self._bootout(label)
+            asked = self._ask("bootstrap", self.domain, self._path(label))
+        if asked.returncode:
+            raise ServiceFailure(
+                f"`launchctl bootstrap {self.domain} {self._path(label)}`: {said(asked)}"
+            )
+
+    def _bootout(self, label: str) -> None:
+        """Unload a job, and wait until it has gone: it is ended first."""
+        if self._job(label) is None:
+            return
+        if label == plists.KEEPER and self._job_pid(label) is not None:
+            # A keeper with kernels heeds the second SIGTERM only; launchd sends one.
+            self._ask("kill", "SIGTERM", self._target(label))
+        self._ask("bootout", self._target(label))
+        deadline = time.monotonic() + GONE_S
+        while self._job(label) is not None:
+            if time.monotonic() > deadline:
+                raise ServiceFailure(f"launchd has not let go of {label} in {GONE_S:.0f} s")
+            time.sleep(_STEP_S)
+
+    def _job(self, label: str) -> str | None:
+        """Return what launchd prints of a job, None if it is not loaded."""
+        asked = self._ask("print", self._target(label))
+        return asked.stdout if asked.returncode == 0 else None
+
+    def _job_pid(self, label: str) -> int | None:
+        found = re.search(r"(?m)^\s*pid = (\d+)$", self._job(label) or "")
+        return int(found[1]) if found else None
+
+    def _launchctl(self, *args: str) -> None:
+        asked = self._ask(*args)
+        if asked.returncode:
+            raise ServiceFailure(f"`launchctl {' '.join(args)}`: {said(asked)}")
+
+    def _ask(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return run(["launchctl", *args])
+
+    # What can be seen
+
+    def status(self) -> Status:
+        installed = self.is_installed()
+        text = self._installed(plists.DAEMON)
+        shown = [self._unit(label) for label in plists.LABELS] if installed else []
+        try:
+            program = runtimed_program()
+        except ServiceFailure:
+            program = ""
+        return Status(
+            manager=self.name,
+            installed=installed,
+            running=any(unit.pid for unit in shown if unit.name == plists.DAEMON),
+            enabled=installed,
+            program=plists.program_of(text) if text else None,
+            units=shown,
+            files=[
+                files.look(self._path(label), plists.render(label, program, self._instance))
+                for label in plists.LABELS
+            ],
+        )
+
+    def _unit(self, label: str) -> Unit:
+        job = self._job(label)
+        state = re.search(r"(?m)^\s*state = (.+)$", job or "")
+        return Unit(
+            label, state[1] if state else "not loaded", self._job_pid(label), job is not None
+        )
+
+    def logs(self) -> LogPlaces:
+        state = self._instance.state
+        # launchd's own files have what was said before the log was opened, a crash's reason say.
+        first = [plists.log_of(label) for label in reversed(plists.LABELS)]
+        return LogPlaces(files=[state.daemon_log, state.keeper_log, *first])

@@ -1,0 +1,84 @@
+"""`runt service` where there is no service manager, as in a container."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.conftest import Runt
+    from tests.harness.daemon import State
+
+
+@pytest.fixture(params=["detached", None], ids=["chosen", "found"])
+def nobody(request: pytest.FixtureRequest, state: State) -> None:
+    """No manager: because it is said so, or because there is none (nor a runtime directory)."""
+    if request.param is None:
+        del state.env["RUNTIMED_MANAGER"]
+        state.env["XDG_RUNTIME_DIR"] = str(state.root / "none")
+
+
+def service(runt: Runt, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = runt("service", *args)
+    assert done.returncode == status, (args, done.stdout, done.stderr)
+    return done
+
+
+def document(runt: Runt) -> dict[str, Any]:
+    return dict(json.loads(runt("service", "status", "--json").stdout)["service"])
+
+
+@pytest.mark.usefixtures("nobody")
+def test_the_same_words_do_the_same(runt: Runt, state: State) -> None:
+    done = service(runt, "install")
+    assert "there is no service manager here" in done.stdout
+    assert "started, detached (pid " in done.stdout
+    status = document(runt)
+    pid = status["daemon"]["pid"]
+    assert (status["manager"], status["installed"], status["running"]) == ("detached", False, True)
+    assert service(runt, "status", "-q").stdout == f"{pid}\n"
+    assert f"runs already, detached (pid {pid})" in service(runt, "start").stdout
+    assert runt("eval", "x = 8").returncode == 0
+    keeper = document(runt)["keeper"]["pid"]
+    assert "the keeper (pid " in service(runt, "restart").stdout
+    after = document(runt)
+    assert after["daemon"]["pid"] != pid
+    assert after["keeper"]["pid"] != keeper
+    assert runt("eval", "x").stdout == "8\n"
+    assert service(runt, "stop").stdout == "stopped\n1 kernel lives on; --kernels ends them\n"
+    service(runt, "status", status=5)
+    assert "answering at" in service(runt, "logs").stdout
+    assert "started, detached" in service(runt, "start").stdout
+    assert runt("eval", "x").stdout == "8\n"
+    assert "1 kernel would be left" in service(runt, "uninstall", status=4).stderr
+    assert service(runt, "uninstall", "--kernels").stdout.startswith("ended 1 kernel\nstopped\n")
+    assert state.dir.exists()
+    service(runt, "uninstall", "--purge", "--yes")
+    assert not state.dir.exists()
+
+
+def test_a_lock_that_a_dead_daemon_left_is_no_daemon(runt: Runt, state: State) -> None:
+    """Its pid may be anybody's by now: ours, here."""
+    state.dir.mkdir(mode=0o700)
+    lock = state.dir / "daemon.lock"
+    lock.write_text(f"{os.getpid()}\n")
+    assert service(runt, "stop").stdout == "it was not running\n"
+    assert document(runt)["running"] is False
+
+
+def test_an_unknown_manager_is_refused(runt: Runt, state: State) -> None:
+    state.env["RUNTIMED_MANAGER"] = "upstart"
+    done = service(runt, "status", status=5)
+    assert "systemd, launchd or detached, not 'upstart'" in done.stderr
+
+
+def test_one_that_cannot_start_says_why(runt: Runt, state: State, tmp_path: Path) -> None:
+    (config := tmp_path / "config.toml").write_text("nonsense = 1\n")
+    state.env["RUNTIMED_CONFIG"] = str(config)
+    assert "nonsense" in service(runt, "start", status=5).stderr
