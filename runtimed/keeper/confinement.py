@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +51,8 @@ class Confinement:
             own = environment.get(_RUNTIME_DIR)
             wrapper += ["-u", _RUNTIME_DIR] if own is None else [f"{_RUNTIME_DIR}={own}"]
         prefix = [unit if word == UNIT else word.replace(UNIT, unit) for word in self.scope_argv]
+        import shutil  # 0.7 MB, which only some starts need
+
         env = shutil.which("env", path=os.defpath)
         # env(1) takes a program with such a name for a variable.
         inner = [env, *wrapper, *argv] if env and "=" not in argv[0] else list(argv)

@@ -5,7 +5,6 @@ https://jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -93,6 +92,8 @@ def fingerprint(frames: Sequence[bytes | memoryview]) -> bytes:
     content = content_index(frames)
     if content is not None:
         frames = frames[content - _CONTENT + _SIGNATURE : content - _CONTENT + _HEADER + 1]
+    import hashlib  # OpenSSL, 4 MB: for a takeover only
+
     digest = hashlib.blake2b(digest_size=FINGERPRINT_BYTES)
     for frame in frames:
         digest.update(frame)

@@ -9,7 +9,7 @@ https://jupyter.org/enhancement-proposals/65-jupyter-xpub/jupyter-xpub.html
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ class Overheard:
         self._known: frozenset[bytes] = frozenset()
         self._was_told = False
         self.channel = Channel(context, loop, "iopub", endpoints, b"")
-        self.channel.subscribe(_TOPIC + secrets.token_hex(8).encode())
+        self.channel.subscribe(_TOPIC + os.urandom(8).hex().encode())
         self.channel.on_message = self._heard
         self.channel.on_change = self._changed
         loop.later(CONNECT_S, self._settle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import secrets
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ class Runtime(Chronicle):
         if not self.record(Kind.EVENT, meta, or_refuse=True):
             raise Refused(Refusal.JOURNAL_FAILED, "the journal cannot be written")
         try:
-            marked = {**given, KERNEL_MARK: f"{self.id}.{secrets.token_hex(8)}"}
+            marked = {**given, KERNEL_MARK: f"{self.id}.{os.urandom(8).hex()}"}
             command, marked = confinement.command(unit, argv, marked)
             child = spawn(command, cwd, marked, *outputs, confinement)
         except (OSError, ValueError) as error:
