@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted([*(ROOT / "runtimed").rglob("*.py"), *(ROOT / "runt").rglob("*.py")])
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MAX_LINES = 400
 MAX_MEDIAN_LINES = 150
 MAX_FUNCTION_LINES = 60
@@ -44,7 +45,8 @@ def test_there_is_something_to_look_at() -> None:
 
 
 def test_a_module_fits_in_the_head() -> None:
-    assert not {str(path): lines(path) for path in PRODUCT if lines(path) > MAX_LINES}
+    found = {str(path): lines(path) for path in [*PRODUCT, *TESTS]}
+    assert not {path: count for path, count in found.items() if count > MAX_LINES}
 
 
 def test_most_modules_are_small() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
+
+    from tests.harness.daemon import State
 
 
 class Findings:
@@ -34,3 +37,10 @@ class Findings:
 
     def text(self, check: str) -> str:
         return str(self.worst(check)["text"])
+
+
+def execute(state: State, sql: str, *values: object) -> None:
+    db = sqlite3.connect(state.files.database)
+    with db:
+        db.execute(sql, values)
+    db.close()

@@ -376,11 +376,10 @@ HEAVY = {
 }
 
 
-def test_eval_imports_next_to_nothing(serve: Serve, run: Run) -> None:
-    """It has to answer in five times what an empty Python takes; importing click takes four."""
-    serve(execution__submit=running(end()))
+def loaded_by(run: Run, *words: str) -> set[str]:
+    """Return the modules that Python loads when it runs this module."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "runt", "eval", "1+1"],
+        [sys.executable, "-X", "importtime", "-m", *words],
         env=run.env,
         cwd=run.directory,
         stdin=subprocess.DEVNULL,
@@ -389,14 +388,12 @@ def test_eval_imports_next_to_nothing(serve: Serve, run: Run) -> None:
         timeout=30,
     )
     assert done.returncode == 0
-    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    return {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+
+
+def test_eval_imports_next_to_nothing(serve: Serve, run: Run) -> None:
+    """It has to answer in five times what an empty Python takes; importing click takes four."""
+    serve(execution__submit=running(end()))
+    loaded = loaded_by(run, "runt", "eval", "1+1")
     assert "runt.live" in loaded
-    bare = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "json.scanner"],
-        cwd=run.directory,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    inherited = {line.split("|")[-1].strip() for line in bare.stderr.splitlines()}
-    assert not (loaded - inherited) & HEAVY
+    assert not (loaded - loaded_by(run, "json.scanner")) & HEAVY
