@@ -104,8 +104,8 @@ def test_a_notebook_is_known_by_its_path_its_end_or_its_name() -> None:
     ids = [str(runtime["id"]) for runtime in runtimes]
     assert of_notebook(runtimes, "w/a.ipynb", "/elsewhere/w/a.ipynb") == [ids[0]]
     assert of_notebook(runtimes, "a.ipynb", "/elsewhere/a.ipynb") == [ids[1]]
-    assert of_notebook(runtimes[:1], "../w/a.ipynb", "/root/w/a.ipynb") == [ids[0]]
+    assert of_notebook(runtimes[:1], "../w/a.ipynb", "/top/w/a.ipynb") == [ids[0]]
     assert of_notebook(runtimes[:1], "a.ipynb", "/elsewhere/a.ipynb") == [ids[0]]
     assert of_notebook(runtimes, "b.ipynb", "/b.ipynb") == []
     with pytest.raises(ConflictFailure, match=r"a\.ipynb, w/a\.ipynb"):
-        of_notebook(runtimes, "./w/a.ipynb", "/root/w/a.ipynb")
+        of_notebook(runtimes, "./w/a.ipynb", "/top/w/a.ipynb")
