@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import re
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtimed.kernels.inotify import Inotify, Mask
@@ -33,6 +34,8 @@ _MOST_CHUNKS = 256
 _MARK = b"[runtimed: %d bytes were left out here]\n"
 _MARKED = re.compile(rb"\[runtimed: (\d{1,18}) bytes were left out here\]\n")
 _MARK_BYTES = 64
+#: Who reads while the end is moved to the beginning would read a mixture of both.
+_still = threading.Lock()
 
 
 class Piece(NamedTuple):
@@ -142,21 +145,26 @@ def keep_end(path: str, keep_bytes: int) -> None:
     """
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        left_out, mark_bytes = _beginning(fd)
-        source = os.fstat(fd).st_size - keep_bytes
-        if source <= _MARK_BYTES:
-            return
-        source += os.pread(fd, _CHUNK_BYTES, source).find(b"\n") + 1
-        mark = _MARK % (left_out + source - mark_bytes)
-        target = os.pwrite(fd, mark, 0)
-        for _ in range(_MOST_CHUNKS):
-            if not (chunk := os.pread(fd, _CHUNK_BYTES, source)):
-                break
-            source += len(chunk)
-            target += os.pwrite(fd, chunk, target)
-        os.ftruncate(fd, target)
+        with _still:
+            _move_end(fd, keep_bytes)
     finally:
         os.close(fd)
+
+
+def _move_end(fd: int, keep_bytes: int) -> None:
+    left_out, mark_bytes = _beginning(fd)
+    source = os.fstat(fd).st_size - keep_bytes
+    if source <= _MARK_BYTES:
+        return
+    source += os.pread(fd, _CHUNK_BYTES, source).find(b"\n") + 1
+    mark = _MARK % (left_out + source - mark_bytes)
+    target = os.pwrite(fd, mark, 0)
+    for _ in range(_MOST_CHUNKS):
+        if not (chunk := os.pread(fd, _CHUNK_BYTES, source)):
+            break
+        source += len(chunk)
+        target += os.pwrite(fd, chunk, target)
+    os.ftruncate(fd, target)
 
 
 def _beginning(fd: int) -> tuple[int, int]:
@@ -202,6 +210,7 @@ def _opened(path: str) -> Iterator[int | None]:
         yield None
         return
     try:
-        yield fd
+        with _still:
+            yield fd
     finally:
         os.close(fd)
