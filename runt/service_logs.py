@@ -52,8 +52,7 @@ def print_logs(
     if lines is None and begin is None:
         lines = _LINES
     if places.journal:
-        with _journalctl(places.journal, lines, begin, follow) as printed:
-            _print(map(_of_journal, printed), follow, as_json)
+        _print(_of_the_journal(places.journal, lines, begin, follow), follow, as_json)
     else:
         _print(_of_files(places.files, lines, begin, follow), follow, as_json)
     return exits.OK
@@ -62,22 +61,42 @@ def print_logs(
 def last_entries(places: LogPlaces, lines: int) -> list[dict[str, Any]]:
     """Return so many entries of the end of the log, as documents."""
     if places.journal:
-        with _journalctl(places.journal, lines, None, False) as printed:
-            return [_of_journal(line) for line in printed]
-    return list(_of_files(places.files, lines, None, False))
+        return list(_of_the_journal(places.journal, lines, None, follow=False))
+    return list(_of_files(places.files, lines, None, follow=False))
+
+
+def _of_the_journal(
+    argv: Sequence[str], lines: int | None, since: str | None, follow: bool
+) -> Iterator[dict[str, Any]]:
+    """Return what is in the journal, and then what comes."""
+    if since is None or lines is None:
+        with _journalctl(
+            argv,
+            f"--lines={'all' if lines is None else lines}",
+            *_since(since),
+            *(["--follow"] if follow else []),
+        ) as printed:
+            yield from map(_of_journal, printed)
+        return
+    # Together with --since, journalctl's --lines counts from the beginning.
+    with _journalctl(argv, "--lines=all", *_since(since)) as printed:
+        last = deque(printed, maxlen=max(lines, 1))
+    yield from map(_of_journal, last if lines else ())
+    if follow:
+        after = [f"--after-cursor={json.loads(last[-1])['__CURSOR']}"] if last else _since(since)
+        with _journalctl(argv, "--lines=all", *after, "--follow") as printed:
+            yield from map(_of_journal, printed)
+
+
+def _since(since: str | None) -> list[str]:
+    return [] if since is None else [f"--since=@{datetime.fromisoformat(since).timestamp():.3f}"]
 
 
 @contextlib.contextmanager
-def _journalctl(
-    argv: Sequence[str], lines: int | None, since: str | None, follow: bool
-) -> Iterator[IO[bytes]]:
+def _journalctl(argv: Sequence[str], *options: str) -> Iterator[IO[bytes]]:
     """Run journalctl; its output is one JSON document a line."""
     # Without --all a long message is null.
-    command = [*argv, "--quiet", "--no-pager", "--output=json", "--all"]
-    command += [f"--lines={'all' if lines is None else lines}"]
-    if since is not None:
-        command += [f"--since=@{datetime.fromisoformat(since).timestamp():.3f}"]
-    command += ["--follow"] if follow else []
+    command = [*argv, "--quiet", "--no-pager", "--output=json", "--all", *options]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None  # noqa: S101 - a pipe was asked for
         try:

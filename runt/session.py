@@ -46,12 +46,25 @@ def connect(*, start: bool = True) -> LineClient:
 def _dialled(path: str, *, start: bool) -> socket:
     try:
         return dial(path)
-    except Nobody:
+    except Nobody as nobody:
         if not start:
-            raise
+            raise _who_cannot_be_reached(path) or nobody from None
     from runtimed.client.start import ensure_daemon
 
     return ensure_daemon(path)
+
+
+def _who_cannot_be_reached(path: str) -> CallFailed | None:
+    """Return the failure of a daemon that runs, but not at its socket, where that is so."""
+    from runtimed.client.connect import unreachable
+    from runtimed.managers.detached import holder_of
+    from runtimed.managers.instance import current
+
+    if not (pid := holder_of(current().state.daemon_lock)):
+        return None
+    return unreachable(
+        path, f"pid {pid} has the state, and does not listen there; `runt doctor` tells more"
+    )
 
 
 def call(method: str, params: dict[str, Any], *, start: bool = True) -> Any:

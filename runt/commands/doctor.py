@@ -51,6 +51,8 @@ def command(
     Exits 1 if there is a problem left, 0 if not; notes are no problems. Works without a daemon,
     except for what only a daemon can tell.
     """
+    if archive == "-":
+        raise click.UsageError("--archive takes the name of a file: what is found is on stdout")
     if archive is not None and os.path.lexists(archive):
         raise ConflictFailure(f"{archive} is there already; it is not overwritten")
     if forget_transports:

@@ -83,15 +83,16 @@ def _behind(e: Examination, path: str) -> Finding:
             answers = e.greeting
         except Unanswered as unanswered:
             return _not_there(e, path) or _silent(e, unanswered)
-        if e.daemon_pid not in (0, answers["pid"]) or answers["state_dir"] != e.instance.state_dir:
-            return Finding(
-                "socket",
-                "problem",
-                f"pid {answers['pid']} with the state in {home(answers['state_dir'])} answers at "
-                f"{home(path)}, and not pid {e.daemon_pid} that has {home(e.instance.state_dir)}",
-                "give each state directory a socket of its own, by RUNTIMED_SOCKET",
-            )
-        return Finding("socket", "ok", f"pid {answers['pid']} answers at {home(path)}")
+        if answers["state_dir"] == e.instance.state_dir:
+            # It may have been replaced since the lock was looked at.
+            return Finding("socket", "ok", f"pid {answers['pid']} answers at {home(path)}")
+        return Finding(
+            "socket",
+            "problem",
+            f"pid {answers['pid']} with the state in {home(answers['state_dir'])} answers at "
+            f"{home(path)}, and not pid {e.daemon_pid} that has {home(e.instance.state_dir)}",
+            "give each state directory a socket of its own, by RUNTIMED_SOCKET",
+        )
     if e.is_activated():
         return Finding("socket", "ok", f"the service manager listens at {home(path)}")
     if _accepts(path):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runt.doctor.finding import Finding, some
 from runt.render import home
 from runtimed.managers.files import version_of
+from runtimed.managers.units import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,10 +108,14 @@ def _is_here(path: str, here: str) -> bool:
 def products(e: Examination) -> Iterator[Finding]:
     """Look for units, plists and sockets of others that are called as ours are."""
     check = "other-products"
-    inside = [file.path for file in e.status.files if file.state == "foreign"]
+    inside = in_our_place(e)
     for path in inside:
         text = f"{home(path)} is not ours, and in the place of ours"
-        yield Finding(check, "problem", text, "move it away, then `runt service install`")
+        away = "move it away"
+        if os.path.realpath(path) == os.devnull:
+            text = f"{home(path)} masks our unit"
+            away = f"`systemctl --user unmask {os.path.basename(path)}`"
+        yield Finding(check, "problem", text, f"{away}, then `runt service install`")
     files = [path for path in _globbed(_FILES) if path not in inside and not _is_marked(path)]
     sockets = [path for path in _globbed(_SOCKETS) if path != e.instance.socket and _is_one(path)]
     if files or sockets:
@@ -119,6 +124,15 @@ def products(e: Examination) -> Iterator[Finding]:
         yield Finding(check, "note", text, data={"names": names})
     elif not inside:
         yield Finding(check, "ok", "no other product has files of the names of ours")
+
+
+def in_our_place(e: Examination) -> list[str]:
+    """Return the files of others for whose sake `runt service install` refuses."""
+    names = UNITS if e.status.manager == "systemd" else ()
+    paths = [os.path.join(place, name) for place in _UNIT_DIRECTORIES for name in names]
+    units = [path for path in map(os.path.expanduser, paths) if os.path.lexists(path)]
+    foreign = [file.path for file in e.status.files if file.state == "foreign"]
+    return list(dict.fromkeys([*foreign, *(path for path in units if not _is_marked(path))]))
 
 
 def _globbed(patterns: tuple[str, ...]) -> list[str]:

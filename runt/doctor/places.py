@@ -42,12 +42,12 @@ def runtime_directory(e: Examination) -> Iterator[Finding]:
     elif used is None:
         text = f"there is no runtime directory here; the socket is at {home(e.instance.socket)}"
         yield Finding(check, "note" if ON_LINUX else "ok", text)
-    elif _is_full(used):
+    elif full := _full(used, os.path.dirname(e.instance.socket)):
         yield Finding(
             check,
             "problem",
-            f"{used} is full, so no socket can be made there",
-            f"remove what fills it (`du -a {used} | sort -n | tail`)",
+            f"{full} is full, so no socket can be made there",
+            f"remove what fills it (`du -a {full} | sort -n | tail`)",
         )
     else:
         yield Finding(check, "ok", f"{used} is this user's")
@@ -67,10 +67,14 @@ def _fault(directory: str) -> str:
     return ""
 
 
-def _is_full(directory: str) -> bool:
-    found = os.statvfs(directory)
-    # Some file systems do not count files.
-    return found.f_bavail == 0 or (found.f_files > 0 and found.f_favail == 0)
+def _full(*directories: str) -> str | None:
+    """Return the first of them that has no room left."""
+    for directory in filter(os.path.isdir, directories):
+        found = os.statvfs(directory)
+        # Some file systems do not count files.
+        if found.f_bavail == 0 or (found.f_files > 0 and found.f_favail == 0):
+            return directory
+    return None
 
 
 def directories(e: Examination) -> Iterator[Finding]:
@@ -93,7 +97,7 @@ def _private(check: str, path: str) -> Finding:
     try:
         check_private(path)
     except (FileNotFoundError, NotADirectoryError):
-        return Finding(check, "ok", f"{home(path)} is not there yet")
+        return _to_be_made(check, path)
     except UnsafePath as unsafe:
         found = os.lstat(path)
         can_close = (
@@ -115,6 +119,18 @@ def _private(check: str, path: str) -> Finding:
         text = f"{home(path)} cannot be written to"
         return Finding(check, "problem", text, f"chmod 700 {path}; is its disk read-only?")
     return Finding(check, "ok", f"{home(path)} is ours, and closed to others")
+
+
+def _to_be_made(check: str, path: str) -> Finding:
+    """Return whether a directory that is not there yet can be made."""
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK):
+        return Finding(check, "ok", f"{home(path)} is not there yet")
+    fault = "cannot be written to" if os.path.isdir(above) else "is no directory"
+    text = f"{home(path)} cannot be made: {home(above)} {fault}"
+    return Finding(check, "problem", text, "set HOME, or RUNTIMED_STATE_DIR, to a place of yours")
 
 
 def _contents(directory: str) -> Iterator[Finding]:

@@ -118,8 +118,12 @@ def file_limits(e: Examination) -> Iterator[Finding]:
     if not running:
         yield Finding(check, "ok", "neither daemon nor keeper runs")
     for name, pid in running.items():
-        soft, hard = limits_of(Path(f"/proc/{pid}/limits").read_text("ascii"))
-        used = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        try:
+            soft, hard = limits_of(Path(f"/proc/{pid}/limits").read_text("ascii"))
+            used = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        except (FileNotFoundError, ProcessLookupError):
+            yield Finding(check, "note", f"the {name} (pid {pid}) has ended just now")
+            continue
         yield judge_limits(name, used, soft, hard)
 
 

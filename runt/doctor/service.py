@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runt.doctor.finding import Finding, counted
+from runt.doctor.others import in_our_place
 from runt.render import home
 from runtimed.managers import linger as lingering
 
@@ -33,7 +34,9 @@ def service(e: Examination) -> Iterator[Finding]:
         yield Finding(check, "problem", text, remedy, data)
     if not status.installed:
         text = f"{status.manager} is here, and the service is not installed"
-        yield Finding(check, "note", text, _INSTALL, data)
+        # What is in its place is told by the check of other products.
+        remedy = "" if in_our_place(e) else _INSTALL
+        yield Finding(check, "note", text, remedy, data)
         return
     if status.enabled is False:
         yield Finding(check, "note", "the service does not start at login", _INSTALL, data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import tomllib
 from typing import TYPE_CHECKING
 
 from runt.doctor import remedies
@@ -28,7 +29,7 @@ def settings(e: Examination) -> Iterator[Finding]:
     try:
         loaded = load()
     except BadSetting as error:
-        yield Finding(check, "problem", str(error), "`runt config unset KEY`, or edit the file")
+        yield Finding(check, "problem", str(error), _mend(config_file()))
         return
     if "RUNTIMED_CONFIG" in os.environ and not os.path.exists(loaded.file):
         text = f"RUNTIMED_CONFIG names {home(loaded.file)}, which is not there: it sets nothing"
@@ -52,6 +53,20 @@ def settings(e: Examination) -> Iterator[Finding]:
         yield Finding(check, "note", text, remedies.restart(e), {"names": waiting})
     else:
         yield Finding(check, "ok", _is_there(loaded, "is in force"))
+
+
+def _mend(path: str) -> str:
+    """Return what puts right a file that cannot be used: only what can be read can be edited."""
+    try:
+        with open(path, "rb") as file:
+            tomllib.load(file)
+    except FileNotFoundError:
+        return "set or unset that variable"
+    except OSError:
+        return f"make {path} a file of yours that can be read, or move it away"
+    except ValueError:
+        return f"edit {path}, or move it away"
+    return "`runt config unset KEY`, or edit the file"
 
 
 def _is_there(loaded: Loaded, what: str) -> str:

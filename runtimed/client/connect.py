@@ -118,7 +118,8 @@ def _connect(sock: socket, path: str) -> None:
 
 def no_answer(path: str) -> CallFailed:
     """Return the failure of one that listens and does not answer."""
-    return unreachable(path, f"no answer in {PATIENCE_S} s")
+    detail = f"no answer in {PATIENCE_S} s; `runt service restart` replaces it, kernels live on"
+    return unreachable(path, detail)
 
 
 def _nobody(path: str, error: OSError) -> CallFailed:

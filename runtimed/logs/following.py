@@ -85,7 +85,7 @@ class Follower:
         while missing < 2:
             try:
                 each = _File(open(numbered(self._path, number), "rb"))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 missing += 1
             else:
                 missing = 0

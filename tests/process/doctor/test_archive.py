@@ -89,6 +89,12 @@ def test_nothing_that_was_planted_is_in_it(daemon: Daemon, state: State, runt: R
     assert json.loads(found["settings.json"])["max_batch"]["source"] == "default"
 
 
+def test_it_is_a_file(state: State, runt: Runt) -> None:
+    done = runt("doctor", "--archive", "-")
+    assert done.returncode == 2
+    assert "--archive takes the name of a file" in done.stderr
+
+
 def test_it_is_for_us_alone_and_nothing_is_overwritten(state: State, runt: Runt) -> None:
     archive = state.project / "a.tar.gz"
     done = runt("doctor", "--archive", str(archive), "--json")

@@ -82,7 +82,7 @@ def test_a_socket_that_is_open_to_others_is_closed(
 
 
 def test_a_daemon_whose_socket_was_removed_is_told_and_restarted(
-    daemon: Daemon, state: State, doctor: Doctor
+    daemon: Daemon, state: State, doctor: Doctor, runt: Runt
 ) -> None:
     state.socket.unlink()
     found = doctor()
@@ -90,6 +90,7 @@ def test_a_daemon_whose_socket_was_removed_is_told_and_restarted(
     assert f"pid {daemon.pid}" in found.text("socket")
     assert found.worst("socket")["remedy"] == "runt service restart"
     assert "without a daemon" not in found.text("keeper")
+    assert f"pid {daemon.pid} has the state" in runt("ps").stderr
     fixed = doctor("--fix")
     assert fixed.status("socket") == "fixed", fixed.worst("socket")
     assert daemon.call("daemon.status")["pid"] != daemon.pid
@@ -199,6 +200,17 @@ def test_a_bad_settings_file_is_named(state: State, doctor: Doctor) -> None:
     found = doctor(env={"RUNTIMED_CONFIG": str(file)})
     assert found.status("settings") == "problem"
     assert "log_level" in found.text("settings")
+    assert "runt config unset" in found.worst("settings")["remedy"]
+    file.write_text("not TOML")
+    found = doctor(env={"RUNTIMED_CONFIG": str(file)})
+    assert found.worst("settings")["remedy"] == f"edit {file}, or move it away"
+
+
+def test_a_state_directory_that_cannot_be_made_is_told(state: State, doctor: Doctor) -> None:
+    (state.root / "file").touch()
+    found = doctor(env={"RUNTIMED_STATE_DIR": str(state.root / "file" / "of" / "mine")})
+    assert found.status("state-directory") == "problem"
+    assert "file is no directory" in found.text("state-directory")
 
 
 def test_a_setting_that_waits_for_a_restart_is_a_note(

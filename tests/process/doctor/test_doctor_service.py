@@ -134,6 +134,20 @@ def test_a_unit_of_another_product_is_named_and_left(manager: Manager) -> None:
     assert path.read_text() == theirs
 
 
+def test_units_in_the_way_have_a_remedy_that_works(manager: Manager) -> None:
+    shared = manager.home / ".local/share/systemd/user" / units.DAEMON
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    manager.write(shared, "[Service]\nExecStart=/opt/other/runtimed\n")
+    manager.unit_dir.mkdir(parents=True, exist_ok=True)
+    (manager.unit_dir / units.SOCKET_UNIT).symlink_to("/dev/null")
+    found = doctor(manager)
+    said = {each["text"]: each["remedy"] for each in found.all if each["check"] == "other-products"}
+    assert len(said) == 2
+    assert any("unmask runtimed.socket" in remedy for remedy in said.values())
+    assert any(remedy.startswith("move it away") for remedy in said.values())
+    assert not found.worst("service")["remedy"]
+
+
 def test_what_runs_in_a_login_session_is_named(manager: Manager) -> None:
     env = {"RUNTIMED_MANAGER": "detached"}
     assert manager.runt("start", "python3", "--name", "lab", env=env).returncode == 0

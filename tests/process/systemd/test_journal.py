@@ -95,8 +95,24 @@ def test_runt_service_logs_reads_it_and_follows_it(service: Manager) -> None:
     document = json.loads(service.runt("service", "logs", "--since", "1h", "--json").stdout)
     wrong = [each for each in document["logs"] if each["priority"] == "error"]
     assert [each["identifier"] for each in wrong] == ["runtimed"]
+    both = service.runt("service", "logs", "--since", "1h", "-n", "2", "--json")
+    assert json.loads(both.stdout)["logs"] == document["logs"][-2:]
     nothing = service.runt("service", "logs", "--since", "2101-01-01", "--json")
     assert json.loads(nothing.stdout) == {"schema": 1, "logs": []}
+
+
+def test_the_last_lines_since_then_are_followed(service: Manager) -> None:
+    command = ("runt", "service", "logs", "--since", "1h", "-n", "1", "-f")
+    with service.popen(*command, stdout=-1, stderr=-1) as follower:
+        assert follower.stdout is not None
+        last = follower.stdout.readline()
+        (service.home / ".config/runtimed").mkdir(exist_ok=True)
+        assert service.runt("call", "daemon.reload").returncode == 0
+        while "settings read again" not in (seen := follower.stdout.readline()):
+            assert seen
+        follower.terminate()
+    printed = service.runt("service", "logs", "-n", "20").stdout.splitlines(True)
+    assert printed.count(last) == 1
 
 
 def test_what_a_crash_leaves_is_in_the_journal(service: Manager) -> None:
