@@ -57,9 +57,13 @@ class Shows:
 
 def gap_sentence(gap: dict[str, Any]) -> str:
     """Return what a gap on the record means, for people."""
-    count = gap.get("count")
+    parts = gap.get("parts") or [gap]
+    count = sum(part.get("count") or 0 for part in parts)
     what = f"{count} messages" if count else "some output"
-    return f"{what} did not reach runtimed here ({gap.get('reason')})"
+    if count and any(part.get("count") is None for part in parts):
+        what += " and more"
+    reasons = ", ".join(dict.fromkeys(str(part.get("reason")) for part in parts))
+    return f"{what} did not reach runtimed here ({reasons})"
 
 
 def ended_sentence(id: str, status: str, reason: str | None) -> str | None:

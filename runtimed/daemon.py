@@ -130,8 +130,9 @@ class Daemon:
             limits = Limits(
                 line_bytes=line_bytes, unended_bytes=4 * line_bytes, batch=self._config.max_batch
             )
-            # The first caller may name a kernel that runs.
-            dispatcher = Dispatcher(self._context, HANDLERS, self._adopter.has_looked)
+            # The first caller may name a kernel that runs, or ask what became of one.
+            looks = (self._supervisor.has_caught_up, self._adopter.has_looked)
+            dispatcher = Dispatcher(self._context, HANDLERS, looks)
             server = UnixServer(self._socket_path, dispatcher, tasks, limits, self._listener)
             await server.start()
             runtimes = tasks.create_task(self._supervisor.run(), name="supervisor")

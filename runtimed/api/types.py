@@ -149,13 +149,24 @@ class CellRef(Document):
     id: str
 
 
-class Gap(Document):
-    """Output that could not reach us. ``count`` is the number of messages, where it is known."""
+class GapPart(Document):
+    """One loss of output. ``count`` is the number of messages, where it is known."""
 
     reason: str
     from_at: str | None = None
     to_at: str | None = None
     count: int | None = None
+
+
+class Gap(GapPart):
+    """Output that could not reach us.
+
+    Where that was so more than once, ``parts`` has each loss, oldest first (of more than 32, the
+    oldest of one reason become one), and the rest is about all: from the first to the last, with
+    the reason of the first whose time is known, and a ``count`` if each has one.
+    """
+
+    parts: list[GapPart] | None = None
 
 
 class Input(Document):

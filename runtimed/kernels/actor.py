@@ -121,6 +121,8 @@ class Actor:
         self._changes: list[asyncio.Future[None]] = []
         self._resumption: dict[str, Any] | None = None
         self._is_unsaved = False
+        self.has_resumed = False
+        """Whether the keeper's word on it, and the journal up to there, were taken in."""
 
     def _showing(self, display_id: str) -> list[str]:
         return self.parts.recorder.store.read(executions.showing, self.row.id, display_id)
@@ -142,6 +144,7 @@ class Actor:
             await self._bell.wait()
             self._bell.clear()
             await self.reading.catch_up()
+            self.reading.has_ended.set()
             if self._is_unsaved:
                 self._is_unsaved = False
                 batch = Batch(now_ms())
@@ -150,6 +153,7 @@ class Actor:
                 self.act([])
             if self._resumption is not None:
                 await self._resume(self._resumption)
+                self.has_resumed = True
                 self.act([])
             self.queue.dispatch()
         # What is left of its journal is read; the next segment is for a next life.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from runtimed.api.types import (
     CellRef,
     Execution,
@@ -87,10 +89,15 @@ def execution_document(
         cell=cell,
         group=row.group,
         input=Input(**row.input) if row.input else None,
-        gap=Gap(**row.gap) if row.gap else None,
+        gap=gap_document(row),
         reason=row.progress.reason,
         outputs=None if outputs is None else [output_document(output) for output in outputs],
     )
+
+
+def gap_document(row: ExecutionRow) -> Gap | None:
+    """Return what did not reach us of the execution."""
+    return None if row.gap is None else msgspec.convert(row.gap, Gap)
 
 
 def output_document(output: dict[str, Any]) -> Output:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ulid import ULID
 
+from runtimed.kernels import gaps
 from runtimed.kernels.documents import execution_document
 from runtimed.model.execution import Progress
 from runtimed.store.executions import ExecutionRow
@@ -89,7 +90,7 @@ class Foreign:
             origin=origin,
         )
         if code is None and message.parent_id not in state.foreign:
-            row.gap = {"reason": "joined_late", "from_at": None, "to_at": None, "count": None}
+            row.gap = gaps.loss("joined_late")
         state.foreign_open[origin] = row
         batch.new.append(row)
         document = execution_document(row, state.row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runtimed.kernels import gaps
 from runtimed.kernels.displays import Displays
 from runtimed.kernels.documents import runtime_document
 from runtimed.kernels.effects import (
@@ -168,17 +169,17 @@ class Intake:
         self, meta: dict[str, Any], execution: ExecutionRow | None, at_ms: int, batch: Batch
     ) -> None:
         """Note that something did not reach us, on the execution that ran if there was one."""
-        gap = {
-            "reason": str(meta.get("reason")),
-            "from_at": _at(meta.get("from_ns")),
-            "to_at": _at(meta.get("to_ns")),
-            "count": meta.get("dropped"),
-        }
+        loss = gaps.loss(
+            str(meta.get("reason")),
+            from_at=_at(meta.get("from_ns")),
+            to_at=_at(meta.get("to_ns")),
+            count=meta.get("dropped"),
+        )
         if execution is not None:
-            execution.gap = gap
+            execution.gap = gaps.joined(execution.gap, loss)
             batch.changed[execution.id] = execution
         execution_id = None if execution is None else execution.id
-        batch.event("gap", self._state.row.id, execution_id, gap, at_ms)
+        batch.event("gap", self._state.row.id, execution_id, loss, at_ms)
 
     # What the kernel said
 

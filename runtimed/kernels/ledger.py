@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runtimed.kernels import gaps
 from runtimed.kernels.clock import steady_s
 from runtimed.kernels.documents import execution_changes
 from runtimed.kernels.effects import Effect, Finished, Outspoken, Unsettled
@@ -76,8 +77,8 @@ class Ledger:
         """Close a final execution; if it failed, what is queued of its group is cancelled."""
         row.ended_ms = at_ms
         row.input = None
-        if row.progress.gap is not None and row.gap is None:
-            row.gap = {"reason": row.progress.gap, "from_at": None, "to_at": None, "count": None}
+        if row.progress.gap is not None:
+            row.gap = gaps.joined(row.gap, gaps.loss(row.progress.gap))
         batch.changed[row.id] = row
         batch.event("execution", row.runtime_id, row.id, execution_changes(row), at_ms)
         if row.origin is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtimed.kernels import gaps
 
 if TYPE_CHECKING:
     from runtimed.kernels.messages import Message
@@ -52,10 +54,7 @@ class Losses:
             self._count(self._row, dropped, batch)
 
     def _count(self, row: ExecutionRow, dropped: int, batch: Batch) -> None:
-        if row.gap is not None and row.gap["reason"] != REASON:
-            return  # what is said already says more
-        count = (row.gap["count"] if row.gap else 0) + dropped
-        row.gap = _gap(count) if count > 0 else None
+        row.gap = gaps.joined(row.gap, gaps.loss(REASON, count=dropped))
         batch.changed[row.id] = row
 
     def say(self, at_ms: int, batch: Batch) -> None:
@@ -63,8 +62,5 @@ class Losses:
         dropped, self.unsaid = self.unsaid, 0
         if dropped > 0:
             execution = None if self._row is None else self._row.id
-            batch.event("gap", self._state.row.id, execution, _gap(dropped), at_ms)
-
-
-def _gap(count: int) -> dict[str, Any]:
-    return {"reason": REASON, "from_at": None, "to_at": None, "count": count}
+            loss = gaps.loss(REASON, count=dropped)
+            batch.event("gap", self._state.row.id, execution, loss, at_ms)

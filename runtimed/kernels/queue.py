@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import ApiError, KeeperUnavailable, NotWaitingForInput, StoreUnavailable
 from runtimed.host import Step, passing
-from runtimed.kernels import pyargs
+from runtimed.kernels import gaps, pyargs
 from runtimed.kernels.clock import now_ms, steady_s
 from runtimed.kernels.documents import execution_document
 from runtimed.kernels.link import Refused
@@ -223,7 +223,7 @@ class Queue:
     def _may_ask(self, row: ExecutionRow) -> bool:
         """Whether it asks, or may have asked while no keeper was there to hear it."""
         missed = row.id == self._state.may_have_asked
-        missed = missed or (row.gap or {}).get("reason") == "keeper_down"
+        missed = missed or gaps.has_reason(row.gap, "keeper_down")
         return row.input is not None or (row.status == "running" and missed)
 
     async def answer_input(self, row: ExecutionRow, value: str) -> None:

@@ -19,6 +19,7 @@ from runtimed.kernels.launch import stderr_path, stdout_path
 from runtimed.kernels.link import KeeperLink, Refused, connect
 from runtimed.kernels.own_output import OwnOutput
 from runtimed.kernels.scopes import Scopes
+from runtimed.kernels.stocktaking import take_stock
 from runtimed.kernels.watching import checkpoint, watch
 from runtimed.logs import about
 from runtimed.recorder import Batch
@@ -70,6 +71,8 @@ class Supervisor:
         self.keeper_pid: int | None = None
         self.keeper_version: str | None = None
         self.own_output = OwnOutput(state.kernels, config)
+        self.has_caught_up = asyncio.Event()
+        """Set once the runtimes are what their journals and processes say: soon, in any case."""
         self._linked = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._is_ending = False
@@ -95,6 +98,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as self._tasks:
                 for actor in self.actors.values():
                     self._begin(actor)
+                self._tasks.create_task(self._catch_up(), name="catch up")
                 self._tasks.create_task(watch(self), name="watch")
                 self._tasks.create_task(checkpoint(self), name="checkpoint")
                 self._tasks.create_task(self.own_output.run(), name="own output")
@@ -104,6 +108,10 @@ class Supervisor:
                 self.link.close()
             for actor in self.actors.values():
                 actor.close()
+
+    async def _catch_up(self) -> None:
+        await take_stock(self)
+        self.has_caught_up.set()
 
     def _begin(self, actor: Actor) -> None:
         assert self._tasks is not None  # noqa: S101

@@ -13,6 +13,7 @@ from runtimed.wire import jsonrpc
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
     from runtimed.api.call import Call
     from runtimed.service.binding import BoundHandler, Caller, Handlers
@@ -27,9 +28,9 @@ class Dispatcher:
     """The methods of one service, over the context that its handlers get."""
 
     def __init__(
-        self, context: Any, handlers: Handlers, ready: asyncio.Event | None = None
+        self, context: Any, handlers: Handlers, ready: Sequence[asyncio.Event] = ()
     ) -> None:
-        """Nothing is handled before ``ready`` is set, where there is such an event."""
+        """Nothing is handled before all of ``ready`` are set."""
         self._context = context
         self._ready = ready
         self._methods: dict[str, tuple[msgspec.json.Decoder[Call[Any]], BoundHandler]] = {
@@ -38,8 +39,8 @@ class Dispatcher:
 
     async def handle(self, request: jsonrpc.Request, caller: Caller) -> bytes | None:
         """Return the encoded answer; None for a notification, whatever came of it."""
-        if self._ready is not None and not self._ready.is_set():
-            await self._ready.wait()
+        for event in self._ready:
+            await event.wait()
         try:
             call, handler = self._decode(request)
             result = await handler(self._context, call, caller)

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from runtimed.api.executions import ExecutionOutput
-from runtimed.api.types import Gap, OutputPage
+from runtimed.api.types import OutputPage
+from runtimed.kernels.documents import gap_document
 from runtimed.model.outputs import fold
 from runtimed.model.text import ends_unfinished, output_lines
 from runtimed.service.binding import serves
@@ -51,5 +52,5 @@ async def execution_output(context: Context, call: ExecutionOutput) -> OutputPag
         cursor=rest[0] if rest else end,
         total_lines=len(lines),
         more=bool(rest),
-        gap=Gap(**row.gap) if row.gap else None,
+        gap=gap_document(row),
     )

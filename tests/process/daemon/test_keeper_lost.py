@@ -65,6 +65,34 @@ def test_keeper_killed_in_the_middle_of_a_cell(daemon: Daemon, runtime: Any) -> 
     assert daemon.call("runtime.logs", runtime=runtime["id"])["stderr"] == ""
 
 
+def test_keeper_killed_twice_in_one_cell(daemon: Daemon, runtime: Any) -> None:
+    """The second gap replaces nothing of the first; what is printed in between is there."""
+    truth, go_on = daemon.state.project / "truth", daemon.state.project / "go on"
+    cell = daemon.call(
+        "execution.submit",
+        runtime=runtime["id"],
+        code=f"import os, time\n{note(truth, 'begun')}\nprint('a', flush=True)\n"
+        f"while not os.path.exists({str(go_on)!r}): time.sleep(0.02); print('.', flush=True)",
+    )
+    wait_for(truth, "begun")
+    for number in (1, 2):
+        kill_keeper(daemon)
+        while number > len(parts(daemon.call("execution.get", execution=cell["id"])["gap"])):
+            time.sleep(0.02)
+    go_on.touch()
+    done = final(daemon, cell["id"])
+    first, second = parts(done["gap"])
+    assert {part["reason"] for part in (first, second)} == {"keeper_down"}
+    assert first["from_at"] < first["to_at"] <= second["from_at"] < second["to_at"]
+    assert (done["gap"]["from_at"], done["gap"]["to_at"]) == (first["from_at"], second["to_at"])
+    assert daemon.call("execution.output", execution=cell["id"], tail=1)["gap"] == done["gap"]
+
+
+def parts(gap: Any) -> list[Any]:
+    """Return the losses that a gap consists of."""
+    return [] if gap is None else gap["parts"] or [gap]
+
+
 def test_keeper_killed_in_the_middle_of_an_input(daemon: Daemon, runtime: Any) -> None:
     cell = daemon.call(
         "execution.submit", runtime=runtime["id"], code="name = input('who? ')\nprint('hi', name)"

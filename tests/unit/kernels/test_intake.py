@@ -124,6 +124,23 @@ def test_a_gap_is_on_what_was_sent_and_not_on_what_is_to_be() -> None:
     assert story.rows[0].gap is not None
 
 
+def test_a_gap_erases_none_before_it() -> None:
+    story = Story()
+    storm(story)
+    for second in (1, 3):
+        meta: dict[str, Any] = {"event": "gap", "reason": "keeper_down"}
+        meta |= {"from_ns": second * 10**9, "to_ns": (second + 1) * 10**9}
+        story.intake.take(Prepared(Record(Kind.EVENT, 0, meta, [])), story.batch)
+    for number in (*range(600), *range(700, 1300)):  # another 100, by a new connection
+        numbered(story, number)
+    gap = story.rows[0].gap
+    assert gap is not None
+    assert (gap["reason"], gap["from_at"] < gap["to_at"]) == ("keeper_down", True)
+    assert [(part["reason"], part["count"]) for part in gap["parts"]] == [
+        ("kernel_dropped", 400), ("keeper_down", None), ("keeper_down", None),
+    ]  # fmt: skip
+
+
 def test_half_of_the_end_is_unsettled() -> None:
     for first in (
         ("shell", "execute_reply", {"status": "ok"}),

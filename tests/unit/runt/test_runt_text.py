@@ -118,6 +118,19 @@ def test_rich_outputs_are_shown_as_text(data: dict[str, Any], text: str) -> None
     assert outputs.rich(data) == text
 
 
+def test_a_gap_of_parts_says_what_is_known_of_each() -> None:
+    away = {"reason": "keeper_down", "count": None}
+    dropped = {"reason": "kernel_dropped", "count": 3}
+    both = {**away, "parts": [dropped, away, away]}
+    said = [shows.gap_sentence(gap).partition(" did not reach runtimed here ")
+            for gap in (away, dropped, both)]  # fmt: skip
+    assert [(what, why) for what, _, why in said] == [
+        ("some output", "(keeper_down)"),
+        ("3 messages", "(kernel_dropped)"),
+        ("3 messages and more", "(kernel_dropped, keeper_down)"),
+    ]
+
+
 def test_sizes_are_rounded_as_people_read_them() -> None:
     sizes = [0, 999, 1000, 9949, 12_345, 999_499, 999_500, 1_000_000_000]
     shown = ["0 B", "999 B", "1.0 KB", "9.9 KB", "12 KB", "999 KB", "1.0 MB", "1.0 GB"]
