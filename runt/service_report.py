@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runt import render, session
 from runtimed import __version__
 from runtimed.client.connect import CallFailed
+from runtimed.managers import keepers
 from runtimed.managers.detached import holder_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from runtimed.managers.instance import Instance
     from runtimed.managers.protocol import Manager, Status
 
+#: How long the keeper may take to answer before it is said to hang.
+_KEEPER_PATIENCE_S = 3.0
 _LINGER = {
     True: "on: it lives on after logout",
     False: "off: it ends at logout, with its kernels (`loginctl enable-linger`)",
@@ -31,7 +34,7 @@ def document(manager: Manager, instance: Instance) -> dict[str, Any]:
     status = manager.status()
     daemon = daemon_status(instance)
     holder = None if daemon else holder_of(instance.state.daemon_lock)
-    keeper = daemon["keeper_pid"] if daemon else _keeper_pid(status, instance)
+    keeper = (daemon["keeper_pid"] if daemon else None) or _keeper_pid(status, instance)
     return {
         "manager": status.manager,
         "installed": status.installed,
@@ -42,7 +45,7 @@ def document(manager: Manager, instance: Instance) -> dict[str, Any]:
         "program": status.program,
         "version": __version__,
         "daemon": _daemon(daemon, holder),
-        "keeper": _keeper(keeper, daemon),
+        "keeper": _keeper(keeper, daemon, instance),
         "socket": instance.socket,
         "state_dir": instance.state_dir,
         "units": [vars(unit) for unit in status.units],
@@ -56,10 +59,18 @@ def _daemon(answer: dict[str, Any] | None, holder: int | None) -> dict[str, Any]
     return None if holder is None else {"pid": holder or None, "version": None}
 
 
-def _keeper(pid: int | None, daemon: dict[str, Any] | None) -> dict[str, Any] | None:
+def _keeper(
+    pid: int | None, daemon: dict[str, Any] | None, instance: Instance
+) -> dict[str, Any] | None:
     if pid is None:
         return None
-    return {"pid": pid or None, "version": daemon.get("keeper_version") if daemon else None}
+    is_of_daemon = daemon is not None and daemon["keeper_pid"] == pid
+    return {
+        "pid": pid or None,
+        "version": daemon.get("keeper_version") if daemon and is_of_daemon else None,
+        "hangs": keepers.hangs(instance.state, _KEEPER_PATIENCE_S),
+        "connected": is_of_daemon,
+    }
 
 
 def _of_interest(status: Status) -> list[Any]:
@@ -68,7 +79,8 @@ def _of_interest(status: Status) -> list[Any]:
 
 def _keeper_pid(status: Status, instance: Instance) -> int | None:
     """Return the pid of the keeper, 0 if there is one and nobody knows, None if there is none."""
-    known = [u.pid for u in status.units if "keeper" in u.name and u.state == "active" and u.pid]
+    running = ("active", "running")
+    known = [u.pid for u in status.units if "keeper" in u.name and u.state in running and u.pid]
     return known[0] if known else holder_of(instance.state.keeper_lock)
 
 
@@ -113,7 +125,7 @@ def text(service: dict[str, Any]) -> str:
         "manager": service["manager"],
         "installed": _installed(service),
         "daemon": _daemon_text(service),
-        "keeper": _process(keeper) if keeper else "not running",
+        "keeper": _keeper_text(service),
         "socket": render.home(service["socket"]),
         "state": render.home(service["state_dir"]),
     }
@@ -142,6 +154,17 @@ def _daemon_text(service: dict[str, Any]) -> str:
         pid = service["daemon"]["pid"] or "unknown"
         return f"does not answer (pid {pid}); `runt service restart` replaces it"
     return _process(service["daemon"])
+
+
+def _keeper_text(service: dict[str, Any]) -> str:
+    keeper = service["keeper"]
+    if not keeper:
+        return "not running"
+    if keeper["hangs"]:
+        pid = keeper["pid"] or "unknown"
+        return f"does not answer (pid {pid}); `runt service restart` replaces it"
+    is_missed = service["running"] and not keeper["connected"]
+    return _process(keeper) + (", not connected to the daemon" if is_missed else "")
 
 
 def _process(process: dict[str, Any]) -> str:

@@ -30,16 +30,17 @@ class AlreadyRunning(Exception):
 
 
 @contextlib.contextmanager
-def only_one(state: State, *, takes_over: bool = False) -> Iterator[None]:
+def only_one(state: State, socket: str = "", *, takes_over: bool = False) -> Iterator[None]:
     """Hold the daemon's lock; who takes over asks the daemon that holds it to stop.
 
-    Raises `AlreadyRunning`, with the pid of who holds it.
+    Its file has our pid, and where we answer: whoever finds nobody at another socket learns it
+    there. Raises `AlreadyRunning`, with the pid of who holds it.
     """
     fd = os.open(state.daemon_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(fd, state, takes_over)
         os.truncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(fd, os.fsencode(f"{os.getpid()}\n" + (f"{socket}\n" if socket else "")), 0)
         yield
     finally:
         os.close(fd)
@@ -53,7 +54,7 @@ def _lock(fd: int, state: State, takes_over: bool) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+            holder = os.pread(fd, 32, 0).partition(b"\n")[0].decode(errors="replace").strip()
         is_late = time.monotonic() > deadline
         # One that is stopping has said so by emptying the file: it is waited for.
         if is_late or (holder and not takes_over):

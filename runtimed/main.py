@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from runtimed import __version__
 
 USAGE = """\
-usage: runtimed [--take-over] [--ready-fd N]
-       runtimed keeper [--take-over] [--state-dir D] [--ready-fd N]
-       runtimed --version | --help
+usage: runtimed [--take-over] [--launchd] [--ready-fd N]
+       runtimed keeper [--take-over] [--launchd] [--state-dir D] [--ready-fd N]
+       runtimed keeper --succeed PID
+       runtimed --check | --version | --help
 
 The first runs the daemon in the foreground, the second the keeper of its kernels, which the daemon
 or the service manager starts. Either takes over from one that runs already, if told to: the daemon
-asks the other to stop, the keeper has the kernels' connections handed over.
+asks the other to stop, the keeper has the kernels' connections handed over. With --succeed the
+keeper of that pid does so, and leaves; it exits 5 with the reason where that one stays.
+
+--check says whether the daemon could start here, and changes nothing. --launchd is for launchd,
+which starts again what fails: what cannot become better by that ends with status 0.
 
 The socket is RUNTIMED_SOCKET, the state directory RUNTIMED_STATE_DIR; `runt socket` and
 `runt status` print what they are.
@@ -22,12 +28,16 @@ The socket is RUNTIMED_SOCKET, the state directory RUNTIMED_STATE_DIR; `runt soc
 EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 5
 EXIT_DENIED = 7
+#: What cannot become better by trying again.
+_LASTING = (EXIT_USAGE, EXIT_DENIED)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     match arguments:
+        case ["keeper", "--succeed", pid] if pid.isdecimal():
+            return succeed(int(pid))
         case ["keeper", *rest]:
             from runtimed.keeper.main import main as keeper
 
@@ -38,17 +48,63 @@ def main(argv: list[str] | None = None) -> int:
         case ["--help" | "-h"]:
             sys.stdout.write(USAGE)
             return 0
-        case ["--take-over", *rest] | [*rest, "--take-over"]:
-            takes_over = True
-        case rest:
-            takes_over = False
-    match rest:
+        case ["--check"]:
+            return check()
+    takes_over = "--take-over" in arguments
+    match [word for word in arguments if word not in ("--take-over", "--launchd")]:
         case []:
-            return run(None, takes_over=takes_over)
+            status = run(None, takes_over=takes_over)
         case ["--ready-fd", number] if number.isdecimal():
-            return run(int(number), takes_over=takes_over)
-    sys.stderr.write(USAGE)
-    return EXIT_USAGE
+            status = run(int(number), takes_over=takes_over)
+        case _:
+            sys.stderr.write(USAGE)
+            return EXIT_USAGE
+    # launchd has no list of statuses after which it does not try again (see the systemd unit).
+    return 0 if "--launchd" in arguments and status in _LASTING else status
+
+
+def check() -> int:
+    """Say whether the daemon could start, as far as is known without touching anything."""
+    import runtimed.daemon
+    import runtimed.keeper.main  # noqa: F401
+    from runtimed import paths
+    from runtimed.config import BadSetting, load
+    from runtimed.reporting import abort_s
+
+    socket_path = paths.socket_path()
+    try:
+        load()
+        abort_s(os.environ)
+        state = paths.State(paths.state_dir())
+        for path in (socket_path, state.keeper_socket):
+            paths.check_socket_path(path)
+        for directory in (os.path.dirname(socket_path), state.dir):
+            if os.path.lexists(directory):
+                paths.check_private(directory)
+    except BadSetting as error:
+        return _refuse(error, EXIT_USAGE)
+    except paths.UnsafePath as error:
+        return _refuse(error, EXIT_DENIED)
+    except OSError as error:
+        return _refuse(error, EXIT_UNAVAILABLE)
+    return 0
+
+
+def succeed(pid: int) -> int:
+    """Have the keeper of this pid hand over to one of this very program.
+
+    ExecReload runs it: the keeper itself knows only the program that it was started with.
+    """
+    from runtimed.managers.detached import COMMAND
+    from runtimed.managers.failures import ServiceFailure
+    from runtimed.managers.handover import hand_over
+    from runtimed.managers.instance import current
+
+    try:
+        hand_over(current(), pid, COMMAND, lambda: os.kill(pid, signal.SIGHUP))
+    except (ServiceFailure, OSError) as error:
+        return _refuse(error, EXIT_UNAVAILABLE)
+    return 0
 
 
 def run(ready_fd: int | None, *, takes_over: bool = False) -> int:
@@ -99,7 +155,7 @@ def run(ready_fd: int | None, *, takes_over: bool = False) -> int:
         paths.check_socket_path(state.keeper_socket)
         state.create()
         log.move(place_of(state.daemon_log, Role.DAEMON, config.log_file_bytes, config.log_files))
-        with only_one(state, takes_over=takes_over):
+        with only_one(state, socket_path, takes_over=takes_over):
             asyncio.run(serve(config, state))
     except BadSetting as error:
         return _refuse(error, EXIT_USAGE)

@@ -39,7 +39,7 @@ class Reporter:
         """Raises `BadSetting`."""
         self._manager = manager
         self._supervisor = supervisor
-        self._abort_s = _abort_s(environ)
+        self._abort_s = abort_s(environ)
         self._problem = ""
         self._said = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -108,7 +108,8 @@ class Reporter:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _abort_s(environ: Mapping[str, str]) -> float | None:
+def abort_s(environ: Mapping[str, str]) -> float | None:
+    """Return after how long a standstill the daemon ends itself. Raises `BadSetting`."""
     if not (text := environ.get(ABORT_VARIABLE)):
         return None
     try:

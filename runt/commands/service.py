@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from runt import exits, jsonout, service_report, session
-from runt.failures import ConflictFailure, Failure, UsageFailure
+from runt.failures import ConflictFailure, DeniedFailure, Failure, UsageFailure
 from runt.options import json_option, quiet_option
 from runtimed.client.connect import CallFailed
-from runtimed.managers import linger
+from runtimed.managers import keepers, linger
 from runtimed.managers.detached import Detached, holder_of, wait_until_free
-from runtimed.managers.failures import ForeignFile, ServiceFailure
+from runtimed.managers.failures import ForeignFile, ServiceFailure, Unfit
 from runtimed.managers.instance import Instance, current
 from runtimed.managers.protocol import NOT_RUNNING, Manager, choose
 
@@ -32,6 +32,10 @@ class Unreached(Failure):
     exit_code = exits.UNREACHABLE
 
 
+#: By the exit status of `runtimed --check`.
+_UNFIT: dict[int, type[Failure]] = {exits.USAGE: UsageFailure, exits.DENIED: DeniedFailure}
+
+
 @contextlib.contextmanager
 def _service() -> Iterator[tuple[Manager, Instance]]:
     """Find the manager of this machine; what it refuses becomes a sentence and an exit code."""
@@ -40,6 +44,9 @@ def _service() -> Iterator[tuple[Manager, Instance]]:
         yield choose(instance), instance
     except ForeignFile as failure:
         raise ConflictFailure(str(failure)) from None
+    except Unfit as failure:
+        kind = _UNFIT.get(failure.status, Unreached)
+        raise kind(f"{failure}; nothing was changed") from None
     except ServiceFailure as failure:
         raise Unreached(str(failure)) from None
 
@@ -47,6 +54,11 @@ def _service() -> Iterator[tuple[Manager, Instance]]:
 def _act(act: Callable[[Manager, Instance], list[str]], *, quiet: bool, as_json: bool) -> None:
     """Do something to the service; print what was done, or what it is now."""
     with _service() as (manager, instance):
+        if there := manager.elsewhere():
+            raise ConflictFailure(
+                f"the service of {instance.state_dir} answers at {there}, and not at "
+                f"{instance.socket}; unset RUNTIMED_SOCKET, or set it to that"
+            )
         done = act(manager, instance)
         if as_json:
             document = service_report.document(manager, instance)
@@ -184,7 +196,10 @@ def _end_kernels(instance: Instance) -> tuple[list[str], bool]:
     try:
         session.call("daemon.stop", {"kernels": True})
     except CallFailed as failure:
-        return [f"the kernels were not asked to end: {failure}"], False
+        # Raises where the keeper does not answer either: then nothing has been done.
+        keepers.end_kernels(instance.state)
+        wait_until_free(instance.state.keeper_lock, _END_S)
+        return [f"the keeper ended the kernels, as the daemon does not answer: {failure}"], False
     for lock in (instance.state.daemon_lock, instance.state.keeper_lock):
         wait_until_free(lock, _END_S)
     went = ran and holder_of(instance.state.daemon_lock) is None
@@ -242,25 +257,10 @@ def restart(quiet: bool, as_json: bool) -> None:
     """
 
     def act(manager: Manager, instance: Instance) -> list[str]:
-        _check_settings(manager, instance)
         daemon = service_report.daemon_status(instance)
         return manager.restart(daemon["keeper_pid"] if daemon else None)
 
     _act(act, quiet=quiet, as_json=as_json)
-
-
-def _check_settings(manager: Manager, instance: Instance) -> None:
-    """Refuse rather than have a daemon that works replaced by one that cannot start."""
-    from runtimed.config import BadSetting, load
-
-    environ = dict(os.environ)
-    if manager.is_installed():  # a service has nothing else of the caller's environment
-        environ = {n: v for n, v in environ.items() if not n.startswith("RUNTIMED_")}
-        environ |= instance.variables()
-    try:
-        load(environ)
-    except BadSetting as error:
-        raise UsageFailure(f"{error}; nothing was restarted") from None
 
 
 @command.command("status")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +16,15 @@ from runt.doctor.finding import Finding, counted, some
 from runt.ids import short
 from runt.render import home
 from runtimed import __version__
-from runtimed.host import ON_LINUX
+from runtimed.host import ON_LINUX, process_state
+from runtimed.managers.keepers import hangs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RESTART = "`runt service restart` moves it to this version; kernels live on"
+#: How long a keeper is waited for: it answers at once, also on a busy machine.
+_KEEPER_S = 3.0
 #: What the keeper keeps free, and what a kernel of ours takes with all its channels open
 #: (runtimed/keeper/room.py).
 _RESERVED_FILES = 64
@@ -48,6 +53,9 @@ def daemon(e: Examination) -> Iterator[Finding]:
 def keeper(e: Examination) -> Iterator[Finding]:
     """Look at who keeps the kernels, and whether the daemon is connected to it."""
     check, pid = "keeper", e.keeper_pid
+    if pid is not None and hangs(e.instance.state, _KEEPER_S):
+        yield _hanging(e, pid)
+        return
     try:
         of_daemon = e.report["keeper"]
     except Unanswered:
@@ -67,6 +75,21 @@ def keeper(e: Examination) -> Iterator[Finding]:
     else:
         pid = of_daemon["pid"]
         yield Finding(check, "ok", f"the daemon is connected to it (pid {pid})", data=of_daemon)
+
+
+def _hanging(e: Examination, pid: int) -> Finding:
+    """Return what is to be done about a keeper that does not answer. Its kernels live on."""
+    text, remedy = f"the keeper (pid {pid}) does not answer", remedies.restart(e)
+    data = {"pid": pid}
+    if not pid or process_state(pid) != "T":
+        return Finding("keeper", "problem", text, remedy, data, remedies.restarting(e))
+
+    def go_on() -> str:
+        os.kill(pid, signal.SIGCONT)
+        return f"the keeper (pid {pid}), which was stopped, goes on"
+
+    remedy = f"`kill -CONT {pid}`, or `{remedy}`" if "`" not in remedy else f"`kill -CONT {pid}`"
+    return Finding("keeper", "problem", f"{text}: it was stopped (SIGSTOP)", remedy, data, go_on)
 
 
 def versions(e: Examination) -> Iterator[Finding]:

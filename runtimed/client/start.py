@@ -69,6 +69,8 @@ def _start(instance: Instance) -> socket:
     from runtimed.managers.autostart import autostart
     from runtimed.managers.detached import spawn
 
+    if elsewhere := _elsewhere(instance):
+        raise unreachable(instance.socket, elsewhere)
     why = None
     try:
         if autostart(instance, COMMAND):
@@ -80,6 +82,33 @@ def _start(instance: Instance) -> socket:
     if why and sys.stderr is not None:
         sys.stderr.write(f"runtimed: {why}\n")
     return dial(instance.socket)
+
+
+def _elsewhere(instance: Instance) -> str | None:
+    """Return that the state directory is a daemon's that answers at another socket, if it is.
+
+    To start one here would take it away from that one, and from whoever uses it.
+    """
+    from contextlib import suppress
+
+    from runtimed.managers.detached import answers_at
+    from runtimed.managers.protocol import choose
+
+    there = None
+    with suppress(ServiceFailure):  # as whoever starts it will find out
+        there = choose(instance).elsewhere()
+    if there:
+        return (
+            f"the service of {instance.state_dir} answers at {there}; set RUNTIMED_SOCKET to that, "
+            "or unset it, or set RUNTIMED_STATE_DIR to another directory as well"
+        )
+    if found := answers_at(instance):
+        pid, there = found
+        return (
+            f"the daemon of {instance.state_dir} (pid {pid}) answers at {there}; set "
+            "RUNTIMED_SOCKET to that, or `runt service restart` has it answer here"
+        )
+    return None
 
 
 def _note(instance: Instance, text: str) -> None:

@@ -39,6 +39,8 @@ def start_successor(state: State) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
+        # The watchdog is the successor's from then on, as is NOTIFY_SOCKET.
+        env={name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"},
     )
     restore_file_limit(child.pid)
     return child

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EX_CANTCREAT = 73
 EX_TEMPFAIL = 75
+#: The watchdog is fed so many times as often as it must be: each time wakes the processor.
+_FEEDS = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--take-over", action="store_true", help="succeed the keeper that serves there, if any"
     )
+    parser.add_argument(
+        "--launchd",
+        action="store_true",
+        help="launchd ends it, by one SIGTERM, and starts it again",
+    )
     arguments = parser.parse_args(argv)
+    status = _run(arguments)
+    # What launchd would try again for ever, though it cannot become better.
+    return 0 if arguments.launchd and status in (EX_CANTCREAT, EX_TEMPFAIL) else status
+
+
+def _run(arguments: argparse.Namespace) -> int:
     state = State(os.path.abspath(arguments.state_dir or state_dir()))
     try:
         check_socket_path(state.keeper_socket)
@@ -49,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EX_CANTCREAT
     open_log(state.keeper_log)
     raise_file_limit()
-    keeper = Keeper(state, ServiceManager())
+    manager = ServiceManager()
+    manager.is_present |= arguments.launchd  # it says nothing of itself in the environment
+    keeper = Keeper(state, manager)
     keeper.loop.before_wait(LOG.tend)
     try:
         # The lock is held for as long as the descriptor is open: until the process ends.
@@ -74,7 +89,11 @@ def _serve(keeper: Keeper, state: State, inheritance: Inheritance, ready_fd: int
     except OSError as error:
         fail(f"cannot start: {error}")
         return EX_CANTCREAT
+    with contextlib.suppress(OSError):  # no room on the disk; it is for whoever looks
+        os.truncate(inheritance.lock, 0)
+        os.pwrite(inheritance.lock, f"{os.getpid()}\n".encode(), 0)
     keeper.manager.notify("READY=1")
+    _feed_watchdog(keeper)
     if ready_fd is not None:
         with contextlib.suppress(OSError):
             os.write(ready_fd, b"ready\n")
@@ -86,6 +105,13 @@ def _serve(keeper: Keeper, state: State, inheritance: Inheritance, ready_fd: int
         keeper.manager.notify("STOPPING=1")
         log("ended")
     return 0
+
+
+def _feed_watchdog(keeper: Keeper) -> None:
+    """Show the service manager that the loop turns, for as long as it does."""
+    if limit_s := keeper.manager.watchdog_s:
+        keeper.manager.notify("WATCHDOG=1")
+        keeper.loop.later(limit_s / _FEEDS, lambda: _feed_watchdog(keeper))
 
 
 def _handle_signals(keeper: Keeper) -> None:

@@ -16,6 +16,7 @@ from runtimed.host import ON_LINUX
 from runtimed.managers.failures import ServiceFailure, StartFailed
 from runtimed.managers.handover import KeeperStays, hand_over
 from runtimed.managers.protocol import NOT_RUNNING, LogPlaces, Status, Unit
+from runtimed.managers.trial import try_out
 from runtimed.managers.waiting import wait_for_exit
 from runtimed.paths import private_dir
 
@@ -68,6 +69,22 @@ def wait_until_free(lock: str, timeout_s: float) -> bool:
         else:
             time.sleep(_LOOK_S)  # it does not say who it is, so there is nothing to wait for
     return True
+
+
+def answers_at(instance: Instance) -> tuple[int, str] | None:
+    """Return the pid of the daemon that has the state directory, and where it answers.
+
+    None if that is where this instance is to answer, or cannot be known.
+    """
+    try:
+        with open(instance.state.daemon_lock, encoding="utf-8", errors="surrogateescape") as lock:
+            pid, socket, *_ = lock.read().split("\n")
+    except (OSError, ValueError):
+        return None
+    is_ours = os.path.realpath(socket) == os.path.realpath(instance.socket)
+    if not socket or is_ours or str(holder_of(instance.state.daemon_lock)) != pid:
+        return None
+    return int(pid), socket
 
 
 def spawn(command: Sequence[str], instance: Instance, environ: Mapping[str, str]) -> int:
@@ -128,6 +145,9 @@ class Detached:
     def is_installed(self) -> bool:
         return False
 
+    def elsewhere(self) -> str | None:
+        return None
+
     def install(self) -> list[str]:
         return [NOTHING_TO_INSTALL, *self.start()]
 
@@ -140,6 +160,7 @@ class Detached:
     def start(self) -> list[str]:
         if pid := self._daemon():
             return [f"runs already, detached (pid {pid})"]
+        self._try_out()
         try:
             private_dir(os.path.dirname(self._instance.socket))
             with self.one_starts():
@@ -149,6 +170,9 @@ class Detached:
         except OSError as error:
             raise ServiceFailure(str(error)) from None
         return [f"started, detached (pid {pid})"]
+
+    def _try_out(self) -> None:
+        try_out(self._command, inheritable(os.environ) | self._instance.variables())
 
     @contextlib.contextmanager
     def one_starts(self) -> Iterator[None]:
@@ -180,21 +204,25 @@ class Detached:
         return [f"killed: it had not stopped in {STOP_S:.0f} s"]
 
     def restart(self, keeper_pid: int | None) -> list[str]:
+        self._try_out()
         done, stays = [], None
-        if keeper_pid is not None:
+        # A daemon that has lost its keeper does not know its pid.
+        keeper_pid = keeper_pid or holder_of(self._instance.state.keeper_lock)
+        if keeper_pid:
 
             def ask() -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(keeper_pid, signal.SIGHUP)
 
             try:
-                hand_over(self._instance, keeper_pid, self._command, ask)
-                done.append(f"the keeper (pid {keeper_pid}) handed its kernels over")
+                came = hand_over(self._instance, keeper_pid, self._command, ask)
+                done.append(f"the keeper (pid {keeper_pid}) {came}")
             except KeeperStays as failure:
                 stays = failure
-        if self._daemon() is not None:
+        ran = self._daemon() is not None
+        if ran:
             self.stop(keeper=False)
-        done += self.start()
+        done += [text.replace("started", "restarted") if ran else text for text in self.start()]
         if stays:
             raise ServiceFailure(f"the daemon was restarted, but {stays}")
         return done

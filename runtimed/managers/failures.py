@@ -15,5 +15,9 @@ class StartFailed(ServiceFailure):
         self.status = status
 
 
+class Unfit(StartFailed):
+    """The program that was to be started could not start, and says why. Nothing was changed."""
+
+
 class ForeignFile(ServiceFailure):
     """A file of the name that is ours to write is somebody else's. Nothing was changed."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtimed import paths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: A service sees its manager's environment and not the caller's: these are written down for it.
 STATE_DIR, SOCKET, CONFIG = AGREED = ("RUNTIMED_STATE_DIR", "RUNTIMED_SOCKET", "RUNTIMED_CONFIG")
@@ -47,6 +50,15 @@ class Instance(NamedTuple):
         """Return all variables that say which instance it is."""
         variables = {STATE_DIR: self.state_dir, SOCKET: self.socket}
         return variables | ({CONFIG: self.config} if self.config else {})
+
+
+def of_service(variables: Mapping[str, str]) -> Instance:
+    """Return the instance that a service is of which has got these of the variables."""
+    return Instance(
+        variables.get(STATE_DIR) or _usual_state_dir(),
+        variables.get(SOCKET) or _usual_socket(),
+        variables.get(CONFIG),
+    )
 
 
 def current(socket: str | None = None) -> Instance:

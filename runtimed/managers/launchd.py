@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from runtimed.managers import files, plists
 from runtimed.managers.detached import holder_of
-from runtimed.managers.failures import ServiceFailure
+from runtimed.managers.failures import ForeignFile, ServiceFailure
 from runtimed.managers.handover import KeeperStays, hand_over
+from runtimed.managers.instance import of_service
 from runtimed.managers.programs import run, runtimed_program, said
 from runtimed.managers.protocol import NOT_RUNNING, LogPlaces, Status, Unit
+from runtimed.managers.trial import try_out
 from runtimed.paths import make_dirs, private_dir
 
 if TYPE_CHECKING:
@@ -23,7 +25,12 @@ if TYPE_CHECKING:
 #: launchd kills what has not ended after ExitTimeOut, which is 30 s in our plists.
 GONE_S = 40.0
 READY_S = 30.0
+#: A job that has had no process for so long has ended: launchd starts one at once.
+ENDED_S = 2.0
 _STEP_S = 0.05
+#: How often launchctl is asked, which is a process each time.
+_LOOK_S = 0.25
+_TAIL_BYTES = 2048
 
 
 class Launchd:
@@ -38,8 +45,19 @@ class Launchd:
     # What is installed
 
     def is_installed(self) -> bool:
-        text = self._installed(plists.DAEMON)
+        return self._is_ours(plists.DAEMON)
+
+    def _is_ours(self, label: str) -> bool:
+        """Return whether a job is of this instance: another's is neither ended nor changed."""
+        text = self._installed(label)
         return text is not None and plists.is_of(text, self._instance)
+
+    def elsewhere(self) -> str | None:
+        text = self._installed(plists.DAEMON)
+        theirs = of_service(plists.variables_of(text or ""))
+        if text is None or theirs.state_dir != self._instance.state_dir:
+            return None
+        return theirs.socket if theirs.socket != self._instance.socket else None
 
     def _installed(self, label: str) -> str | None:
         try:
@@ -53,16 +71,36 @@ class Launchd:
         return os.path.expanduser(f"~/Library/LaunchAgents/{label}.plist")
 
     def install(self) -> list[str]:
+        self._refuse_others()
+        self._try_out()
         done = self._write()
         return [*done, "it starts at login, or when it is first spoken to", *self._start()]
+
+    def _refuse_others(self) -> None:
+        """Raise `ForeignFile` if a plist or a job of the name is not of this instance."""
+        for label in plists.LABELS:
+            path, text = self._path(label), self._installed(label)
+            files.refuse_foreign(path)
+            if text is not None and not plists.is_of(text, self._instance):
+                raise ForeignFile(
+                    f"{path} is of a service with another state directory or socket; "
+                    "`runt service uninstall` with its RUNTIMED_* variables goes first"
+                )
+            theirs = re.search(r"(?m)^\s*path = (.+)$", self._job(label) or "")
+            if theirs and theirs[1] != path:
+                raise ForeignFile(f"launchd has a job {label} from {theirs[1]}, which is not ours")
+
+    def _try_out(self) -> None:
+        """Raise `Unfit` if the daemon could not start."""
+        program = runtimed_program()
+        try_out([program], plists.environment_of(plists.DAEMON, program, self._instance))
 
     def _write(self) -> list[str]:
         """Write the plists that differ, each when the job that is loaded from it has gone.
 
         A keeper hands its kernels over first, if it does.
         """
-        for label in plists.LABELS:
-            files.refuse_foreign(self._path(label))
+        self._refuse_others()
         program = runtimed_program()
         for directory in (plists.logs_dir(), os.path.dirname(self._path(plists.DAEMON))):
             make_dirs(directory)
@@ -89,10 +127,10 @@ class Launchd:
             self._launchctl("kill", "SIGHUP", self._target(plists.KEEPER))
 
         try:
-            hand_over(self._instance, pid, [program], ask)
+            came = hand_over(self._instance, pid, [program], ask)
         except KeeperStays as stays:
             return [], stays
-        return [f"the keeper (pid {pid}) handed its kernels over"], None
+        return [f"the keeper (pid {pid}) {came}"], None
 
     def renew(self) -> list[str]:
         done = self._write() if self.is_installed() else []
@@ -100,13 +138,16 @@ class Launchd:
 
     def uninstall(self) -> list[str]:
         done = self.stop(keeper=True)
-        removed = [path for label in plists.LABELS if files.remove(path := self._path(label))]
+        ours = [self._path(label) for label in plists.LABELS if self._is_ours(label)]
+        removed = [path for path in ours if files.remove(path)]
         return done + ([f"removed {path}" for path in removed] or ["it was not installed"])
 
     # What runs
 
     def start(self) -> list[str]:
         self._require_installed()
+        self._refuse_others()
+        self._try_out()
         return self._write() + self._start()
 
     def _require_installed(self) -> None:
@@ -115,41 +156,56 @@ class Launchd:
 
     def _start(self) -> list[str]:
         before = holder_of(self._instance.state.daemon_lock)
-        # launchd makes the socket, but not its directory.
-        private_dir(os.path.dirname(self._instance.socket))
+        log = plists.log_of(plists.DAEMON)
+        begin = os.path.getsize(log) if os.path.exists(log) else 0
+        try:
+            # launchd makes the socket, but not its directory.
+            private_dir(os.path.dirname(self._instance.socket))
+        except OSError as error:
+            raise ServiceFailure(str(error)) from None
         for label in plists.LABELS:
             if self._job(label) is None:
                 self._bootstrap(label)
             elif self._job_pid(label) is None:
                 self._launchctl("kickstart", self._target(label))
-        pid = self._wait_for_daemon()
+        pid = self._wait_for_daemon(log, begin)
         if before == pid:
             return [f"runs already (pid {pid})"]
         instead = f", in place of the one that ran (pid {before})" if before else ""
         return [f"started (pid {pid}){instead}"]
 
-    def _wait_for_daemon(self) -> int:
-        """Wait until launchd's own daemon has the state directory, and return its pid."""
+    def _wait_for_daemon(self, log: str, begin: int) -> int:
+        """Wait until launchd's own daemon has the state directory, and return its pid.
+
+        launchd tells nobody when a job is ready, or when it is none any more.
+        """
         deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            pid = self._job_pid(plists.DAEMON)
-            if pid is not None and holder_of(self._instance.state.daemon_lock) == pid:
-                return pid
-            time.sleep(_STEP_S)  # launchd tells nobody when a job is ready
-        raise ServiceFailure(
-            f"the daemon has not started in {READY_S:.0f} s; {plists.logs_dir()}/daemon.log may "
-            "tell why"
-        )
+        ended_at: float | None = None
+        holder: int | None = None
+        asked_at = 0.0
+        while (now := time.monotonic()) < deadline:
+            before, holder = holder, holder_of(self._instance.state.daemon_lock)
+            if holder != before or now - asked_at > _LOOK_S:
+                pid, asked_at = self._job_pid(plists.DAEMON), now
+                if pid is not None and pid == holder:
+                    return pid
+                ended_at = None if pid is not None else ended_at or now
+                if ended_at is not None and now - ended_at > ENDED_S:
+                    raise ServiceFailure(f"the daemon has ended{_tail(log, begin)}")
+            time.sleep(_STEP_S)
+        raise ServiceFailure(f"the daemon has not started in {READY_S:.0f} s{_tail(log, begin)}")
 
     def stop(self, *, keeper: bool) -> list[str]:
-        ran = self._job_pid(plists.DAEMON) is not None
-        self._bootout(plists.DAEMON)
-        if keeper:
-            self._bootout(plists.KEEPER)
+        ran = self._is_ours(plists.DAEMON) and self._job_pid(plists.DAEMON) is not None
+        for label in (plists.DAEMON, plists.KEEPER) if keeper else (plists.DAEMON,):
+            if self._is_ours(label):
+                self._bootout(label)
         return ["stopped"] if ran else [NOT_RUNNING]
 
     def restart(self, keeper_pid: int | None) -> list[str]:
         self._require_installed()
+        self._refuse_others()
+        self._try_out()
         # Before its plist changes: to load another one, launchd ends the job first.
         done, stays = self._hand_over(runtimed_program())
         if stays is None:
@@ -191,9 +247,6 @@ class Launchd:
         """Unload a job, and wait until it has gone: it is ended first."""
         if self._job(label) is None:
             return
-        if label == plists.KEEPER and self._job_pid(label) is not None:
-            # A keeper with kernels heeds the second SIGTERM only; launchd sends one.
-            self._ask("kill", "SIGTERM", self._target(label))
         self._ask("bootout", self._target(label))
         deadline = time.monotonic() + GONE_S
         while self._job(label) is not None:
@@ -253,3 +306,14 @@ class Launchd:
         # launchd's own files have what was said before the log was opened, a crash's reason say.
         first = [plists.log_of(label) for label in reversed(plists.LABELS)]
         return LogPlaces(files=[state.daemon_log, state.keeper_log, *first])
+
+
+def _tail(log: str, begin: int) -> str:
+    """Return what was written to a log since it was so long, or where to look."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            file.seek(max(begin, os.path.getsize(log) - _TAIL_BYTES))
+            tail = file.read().strip()
+    except OSError:
+        tail = ""
+    return f":\n{tail}" if tail else f"; {log} may tell why"

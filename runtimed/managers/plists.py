@@ -7,6 +7,7 @@ import plistlib
 from typing import TYPE_CHECKING
 
 from runtimed.managers import files
+from runtimed.managers.instance import AGREED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,9 +93,19 @@ def _fill(value: Any, filled: Mapping[str, str]) -> Any:
 
 def is_of(text: str, instance: Instance) -> bool:
     """Return whether the text of an installed plist is of this instance."""
+    return variables_of(text) == instance.variables()
+
+
+def variables_of(text: str) -> dict[str, str]:
+    """Return what the text of an installed plist says of the instance that it is of."""
     there = _loaded(text).get("EnvironmentVariables", {})
-    wanted = instance.variables()
-    return all(there.get(name) == value for name, value in wanted.items())
+    return {name: value for name, value in there.items() if name in AGREED}
+
+
+def environment_of(label: str, program: str, instance: Instance) -> dict[str, str]:
+    """Return the environment that a job gets."""
+    plist = _loaded(render(label, program, instance))
+    return dict(plist["EnvironmentVariables"])
 
 
 def program_of(text: str) -> str | None:

@@ -71,10 +71,14 @@ class Manager(Protocol):
         """Return whether the service is installed, for this instance."""
         ...
 
+    def elsewhere(self) -> str | None:
+        """Return the socket of the installed service of this state directory, if it is another."""
+        ...
+
     def install(self) -> list[str]:
         """Install the files, so that it comes at login, and start it.
 
-        Raises `ForeignFile` before anything is changed.
+        Raises `ForeignFile` or `Unfit` before anything is changed.
         """
         ...
 
@@ -87,7 +91,7 @@ class Manager(Protocol):
         ...
 
     def start(self) -> list[str]:
-        """Start it, and wait until it answers; what runs detached is taken over."""
+        """Start it, and wait until it answers; what runs detached is taken over. Raises `Unfit`."""
         ...
 
     def stop(self, *, keeper: bool) -> list[str]:
@@ -95,7 +99,7 @@ class Manager(Protocol):
         ...
 
     def restart(self, keeper_pid: int | None) -> list[str]:
-        """Move keeper and daemon over to the program that is on disk now."""
+        """Move keeper and daemon over to the program that is on disk now. Raises `Unfit` first."""
         ...
 
     def status(self) -> Status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ from runtimed.managers import files, linger, units
 from runtimed.managers.detached import COMMAND, Detached, holder_of
 from runtimed.managers.failures import ForeignFile, ServiceFailure
 from runtimed.managers.handover import KeeperStays, hand_over
+from runtimed.managers.instance import of_service
 from runtimed.managers.programs import run, runtimed_program, said
 from runtimed.managers.protocol import NOT_RUNNING, LogPlaces, Status, Unit
+from runtimed.managers.trial import try_out
 from runtimed.paths import user_runtime_dir
 
 if TYPE_CHECKING:
@@ -61,6 +64,31 @@ class Systemd:
         text = self._installed_service()
         return text is not None and units.is_of(text, self._instance)
 
+    def elsewhere(self) -> str | None:
+        theirs = of_service(units.variables_of(self._installed_service() or ""))
+        if self._installed_service() is None or theirs.state_dir != self._instance.state_dir:
+            return None
+        return theirs.socket if theirs.socket != self._instance.socket else None
+
+    def _try_out(self, command: Sequence[str] | None = None) -> None:
+        """Raise `Unfit` if the daemon could not start in the environment that it would get.
+
+        ``command`` is a transient unit's, which gets settings of ours.
+        """
+        environ = units.environment_of(self.systemctl("show-environment"))
+        if command:
+            environ |= {n: v for n, v in os.environ.items() if n.startswith("RUNTIMED_")}
+            environ |= self._instance.variables()
+        else:
+            # Also what a drop-in says.
+            environ |= dict(
+                pair.split("=", 1)
+                for pair in shlex.split(self._show(units.DAEMON)["Environment"])
+                if "=" in pair
+            )
+            environ |= self._instance.unusual()
+        try_out(command or [runtimed_program()], environ)
+
     def installed_program(self) -> str | None:
         """Return the program that the installed service starts."""
         text = self._installed_service()
@@ -100,11 +128,12 @@ class Systemd:
                 f"{self._path(units.DAEMON)} is of a service with another state directory or "
                 "socket; `runt service uninstall` with its RUNTIMED_* variables goes first"
             )
+        self._try_out()
         written = self._write()
         self.systemctl("enable", "--quiet", units.SOCKET_UNIT, units.DAEMON)
         return [f"wrote {path}" for path in written] + [
             "it starts at login, or when it is first spoken to",
-            *self._start(),
+            *self._start(is_written=bool(written)),
         ]
 
     def _refuse_packaged(self, unit: str) -> None:
@@ -148,12 +177,16 @@ class Systemd:
     def start(self) -> list[str]:
         if not self.is_installed():
             raise ServiceFailure("the service is not installed; `runt service install` does it")
-        return [f"wrote {path}" for path in self._write()] + self._start()
+        self._try_out()
+        written = self._write()
+        return [f"wrote {path}" for path in written] + self._start(is_written=bool(written))
 
-    def _start(self) -> list[str]:
+    def _start(self, *, is_written: bool = False) -> list[str]:
         before = holder_of(self._instance.state.daemon_lock)
         self.start_units()
         pid = self._pid(units.DAEMON)
+        if before == pid and is_written:
+            return [f"runs as it was (pid {pid}); `runt service restart` moves it to what is new"]
         if before == pid:
             return [f"runs already (pid {pid})"]
         if before is not None:
@@ -178,11 +211,12 @@ class Systemd:
         doomed = [units.SOCKET_UNIT, *self.daemon_units] if self.is_installed() else []
         doomed = doomed or [self.daemon_units[1]]
         ran = any(self._pid(unit) for unit in doomed if unit.endswith(".service"))
-        if keeper:
-            doomed += self.keeper_units if self.is_installed() else self.keeper_units[1:]
-        there = [unit for unit in doomed if self._show(unit)["LoadState"] == "loaded"]
-        if there:
-            self.systemctl("stop", *there)
+        keepers = self.keeper_units if self.is_installed() else self.keeper_units[1:]
+        # One after the other: a daemon that misses its keeper starts it again.
+        for group in (doomed, keepers) if keeper else (doomed,):
+            there = [unit for unit in group if self._show(unit)["LoadState"] == "loaded"]
+            if there:
+                self.systemctl("stop", *there)
         if keeper and self.is_installed():
             self.systemctl("stop", units.SLICE, check=False)
         return ["stopped"] if ran else [NOT_RUNNING]
@@ -190,14 +224,18 @@ class Systemd:
     def restart(self, keeper_pid: int | None) -> list[str]:
         if not self.is_installed():
             return self._restart_others(keeper_pid)
+        self._try_out()
         done = [f"wrote {path}" for path in self._write()]
-        keeper = self._pid(units.KEEPER)
-        if not keeper:
-            return [*done, *self._start()]
-        program = self.installed_program() or runtimed_program()
-        handed_over, stays = self._hand_over(units.KEEPER, keeper, [program])
+        ran = holder_of(self._instance.state.daemon_lock) is not None
+        handed_over: list[str] = []
+        stays = None
+        if keeper := self._pid(units.KEEPER):
+            program = self.installed_program() or runtimed_program()
+            handed_over, stays = self._hand_over(units.KEEPER, keeper, [program])
         self.start_units(again=True)
-        return self._restarted([*done, *handed_over], units.DAEMON, stays)
+        return self._restarted(
+            [*done, *handed_over], units.DAEMON, stays, "restarted" if ran else "started"
+        )
 
     def _restart_others(self, keeper_pid: int | None) -> list[str]:
         """Restart a daemon that is no installed one: a transient unit, or nobody's."""
@@ -206,6 +244,7 @@ class Systemd:
             if holder_of(self._instance.state.daemon_lock) is not None:
                 return Detached(self._instance).restart(keeper_pid)
             raise ServiceFailure("the service is not installed; `runt service install` does it")
+        self._try_out(COMMAND)
         handed_over: list[str] = []
         stays = None
         if pid := self._pid(keeper):
@@ -227,16 +266,19 @@ class Systemd:
             self.systemctl("kill", "--kill-who=main", "--signal=HUP", unit)
 
         try:
-            hand_over(self._instance, pid, command, ask)
+            came = hand_over(self._instance, pid, command, ask)
         except KeeperStays as stays:
             return [], stays
-        return [f"the keeper handed its kernels over (pid {pid} to {self._pid(unit)})"], None
+        successor = self._pid(unit)
+        return [f"the keeper {came} (pid {pid}" + (f" to {successor})" if successor else ")")], None
 
-    def _restarted(self, done: list[str], daemon: str, stays: KeeperStays | None) -> list[str]:
+    def _restarted(
+        self, done: list[str], daemon: str, stays: KeeperStays | None, verb: str = "restarted"
+    ) -> list[str]:
         pid = self._pid(daemon)
         if stays:
-            raise ServiceFailure(f"the daemon was restarted (pid {pid}), but {stays}")
-        return [*done, f"restarted (pid {pid})"]
+            raise ServiceFailure(f"the daemon was {verb} (pid {pid}), but {stays}")
+        return [*done, f"{verb} (pid {pid})"]
 
     def stops_at_once(self) -> None:
         """End what was begun and failed, so that it does not go on trying; best effort."""
@@ -283,7 +325,7 @@ class Systemd:
         return int(self._show(unit).get("MainPID", 0)) or None
 
     def _show(self, unit: str) -> dict[str, str]:
-        names = "LoadState,ActiveState,MainPID,UnitFileState,FragmentPath,StatusText,Result"
+        names = "LoadState,ActiveState,MainPID,UnitFileState,FragmentPath,StatusText,Environment"
         printed = self.systemctl("show", f"--property={names}", unit)
         pairs = (line.partition("=") for line in printed.splitlines())
         return {name: value for name, _, value in pairs}

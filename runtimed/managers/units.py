@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from runtimed.managers import files
@@ -62,6 +63,29 @@ def is_of(text: str, instance: Instance) -> bool:
     names = "|".join(AGREED)
     there = re.findall(rf'(?m)^Environment="?(?:{names})=.*$', text)
     return sorted(there) == sorted(_environment(instance.unusual()))
+
+
+def variables_of(text: str) -> dict[str, str]:
+    """Return what the text of an installed service says of the instance that it is of."""
+    lines = re.findall(r'(?m)^Environment=(?:"(.*)"|(.*))$', text)
+    plain = [re.sub(r"\\(.)", r"\1", quoted) or bare for quoted, bare in lines]
+    pairs = (line.replace("%%", "%").partition("=") for line in plain)
+    return {name: value for name, _, value in pairs if name in AGREED}
+
+
+def environment_of(shown: str) -> dict[str, str]:
+    """Return the variables of `systemctl show-environment`, which quotes for a shell."""
+    variables = {}
+    for line in shown.splitlines():
+        name, is_pair, value = line.partition("=")
+        if value.startswith("$'"):
+            escaped = value[2:-1].encode("latin-1", "backslashreplace")
+            value = escaped.decode("unicode_escape")
+        elif value.startswith(('"', "'")):
+            value = shlex.split(value)[0]
+        if is_pair:
+            variables[name] = value
+    return variables
 
 
 def program_of(text: str) -> str | None:

@@ -79,6 +79,7 @@ def show(label: str) -> int:
     if not job:
         return fail(NOT_FOUND, f'Could not find service "{label}" in domain for user')
     print(f"{label} = {{")
+    print(f"\tpath = {job['path']}")
     print(f"\tstate = {'running' if job['pid'] else 'not running'}")
     if job["pid"]:
         print(f"\tpid = {job['pid']}")

@@ -82,3 +82,11 @@ def test_whatever_the_file_says_a_free_lock_is_taken(state: State, said: str) ->
     Path(state.daemon_lock).write_text(said)
     with only_one(state, takes_over=True):
         assert Path(state.daemon_lock).read_text() == f"{os.getpid()}\n"
+
+
+def test_the_file_says_who_has_it_and_where_it_answers(state: State) -> None:
+    with only_one(state, "/r/d.sock"):
+        assert Path(state.daemon_lock).read_text() == f"{os.getpid()}\n/r/d.sock\n"
+        with pytest.raises(AlreadyRunning, match=rf"another runtimed \(pid {os.getpid()}\) uses"):
+            with only_one(state):
+                pass

@@ -143,6 +143,23 @@ def test_a_keeper_that_is_alone_says_what_starts_a_daemon(
     assert doctor().status("keeper") == "ok"
 
 
+def test_a_keeper_that_does_not_answer_is_told_and_goes_on(daemon: Daemon, doctor: Doctor) -> None:
+    runtime = daemon.call("runtime.start", kernel_name="python3")
+    pid = daemon.call("daemon.status")["keeper_pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        found = doctor()
+        fixed = doctor("--fix")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert found.status("keeper") == "problem"
+    assert f"kill -CONT {pid}" in found.worst("keeper")["remedy"]
+    assert fixed.status("keeper") == "fixed"
+    done = daemon.call("execution.eval", runtime=runtime["id"], code="1 + 1", wait_s=60)
+    assert done["status"] == "done"
+    assert daemon.call("daemon.status")["keeper_pid"] == pid
+
+
 # Directories
 
 

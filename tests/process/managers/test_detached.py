@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,7 +47,9 @@ def test_the_same_words_do_the_same(runt: Runt, state: State) -> None:
     assert f"runs already, detached (pid {pid})" in service(runt, "start").stdout
     assert runt("eval", "x = 8").returncode == 0
     keeper = document(runt)["keeper"]["pid"]
-    assert "the keeper (pid " in service(runt, "restart").stdout
+    done = service(runt, "restart")
+    assert "the keeper (pid " in done.stdout
+    assert "\nrestarted, detached (pid " in done.stdout
     after = document(runt)
     assert after["daemon"]["pid"] != pid
     assert after["keeper"]["pid"] != keeper
@@ -81,4 +84,38 @@ def test_an_unknown_manager_is_refused(runt: Runt, state: State) -> None:
 def test_one_that_cannot_start_says_why(runt: Runt, state: State, tmp_path: Path) -> None:
     (config := tmp_path / "config.toml").write_text("nonsense = 1\n")
     state.env["RUNTIMED_CONFIG"] = str(config)
-    assert "nonsense" in service(runt, "start", status=5).stderr
+    assert "nonsense" in service(runt, "start", status=2).stderr
+
+
+def test_a_restart_with_settings_that_cannot_be_used_changes_nothing(
+    runt: Runt, state: State, tmp_path: Path
+) -> None:
+    service(runt, "start")
+    before = document(runt)["daemon"]
+    (config := tmp_path / "config.toml").write_text("nonsense = 1\n")
+    state.env["RUNTIMED_CONFIG"] = str(config)
+    assert "nothing was changed" in service(runt, "restart", status=2).stderr
+    assert document(runt)["daemon"] == before
+
+
+def test_a_daemon_without_its_keeper_does_not_have_it(runt: Runt) -> None:
+    """Status tells a keeper that is there from one that the daemon is connected to."""
+    runt("eval", "x = 8")
+    keeper = document(runt)["keeper"]
+    assert (keeper["hangs"], keeper["connected"]) == (False, True)
+    os.kill(keeper["pid"], signal.SIGSTOP)
+    try:
+        keeper = document(runt)["keeper"]
+        assert keeper["hangs"] is True
+        assert "does not answer (pid " in runt("service", "status").stdout
+    finally:
+        os.kill(keeper["pid"], signal.SIGCONT)
+
+
+def test_another_socket_does_not_take_the_state_away(runt: Runt, state: State) -> None:
+    runt("eval", "x = 8")
+    first, elsewhere = str(state.socket), str(state.root / "q" / "d.sock")
+    done = runt("eval", "x", env={"RUNTIMED_SOCKET": elsewhere})
+    assert done.returncode == 5
+    assert f"answers at {first}" in done.stderr
+    assert runt("eval", "x").stdout == "8\n"

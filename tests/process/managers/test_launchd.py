@@ -6,6 +6,7 @@ import json
 import os
 import plistlib
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,10 @@ from runtimed.managers import launchd, plists
 from runtimed.managers.failures import ServiceFailure
 from runtimed.managers.handover import KeeperStays
 from runtimed.managers.instance import current
+from runtimed.managers.waiting import wait_for_exit
 from tests.harness import daemon as harness
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
 STAND_IN = Path(__file__).parents[2] / "harness" / "fake_launchctl.py"
@@ -74,6 +75,14 @@ class Mac:
     def status(self) -> dict[str, object]:
         done = harness.runt(self.state, "service", "status", "--json")
         return dict(json.loads(done.stdout)["service"])
+
+
+def settings(mac: Mac) -> Path:
+    """Write settings that cannot be used."""
+    path = Path(harness.runt(mac.state, "config", "path").stdout.strip())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("no_such = 1\n")
+    return path
 
 
 @pytest.fixture
@@ -171,7 +180,7 @@ def test_a_keeper_with_kernels_hands_over_before_its_plist_changes(mac: Mac) -> 
     harness.runt(mac.state, "eval", "x = 7")
     keeper = mac.plist(plists.KEEPER)
     old = keeper.read_text()
-    keeper.write_text(old.replace("<integer>1</integer>", "<integer>9</integer>"))
+    keeper.write_text(old.replace("<integer>10</integer>", "<integer>9</integer>"))
     mac.asked()
     assert "handed its kernels over" in mac.service("install").stdout
     assert mac.asked()[:2] == [f"kill SIGHUP {KEEPER}", f"bootout {KEEPER}"]
@@ -182,12 +191,12 @@ def test_a_keeper_with_kernels_hands_over_before_its_plist_changes(mac: Mac) -> 
 def test_a_keeper_that_hands_nothing_over_detaches(
     mac: Mac, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """launchd sends one SIGTERM, which a keeper with kernels does not heed."""
+    """launchd sends one SIGTERM, and then nothing until it kills."""
     mac.service("install")
     harness.runt(mac.state, "eval", "x = 7")
     keeper = mac.plist(plists.KEEPER)
     old = keeper.read_text()
-    keeper.write_text(old.replace("<integer>1</integer>", "<integer>9</integer>"))
+    keeper.write_text(old.replace("<integer>10</integer>", "<integer>9</integer>"))
     mac.asked()
 
     def refuse(*_: object) -> None:
@@ -197,7 +206,7 @@ def test_a_keeper_that_hands_nothing_over_detaches(
         patched.setattr(launchd, "hand_over", refuse)
         done = mac.manager(patched).install()
     assert any("the keeper stays what it was (pid 1): not today" in text for text in done)
-    assert mac.asked()[:2] == [f"kill SIGTERM {KEEPER}", f"bootout {KEEPER}"]
+    assert mac.asked()[0] == f"bootout {KEEPER}"
     assert keeper.read_text() == old
     assert harness.runt(mac.state, "eval", "x").stdout == "7\n"
 
@@ -223,11 +232,9 @@ def test_a_plist_is_not_written_while_its_job_is_there(
 
 def test_settings_that_cannot_be_used_restart_nothing(mac: Mac) -> None:
     mac.service("install")
-    path = Path(harness.runt(mac.state, "config", "path").stdout.strip())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("no_such = 1\n")
+    path = settings(mac)
     before = mac.status()["daemon"]
-    assert "nothing was restarted" in mac.service("restart", status=2).stderr
+    assert "nothing was changed" in mac.service("restart", status=2).stderr
     assert mac.status()["daemon"] == before
     path.unlink()
     mac.service("restart")
@@ -268,3 +275,123 @@ def test_logs_are_those_of_the_files(mac: Mac) -> None:
     mac.service("install")
     entries = json.loads(mac.service("logs", "--json").stdout)["logs"]
     assert any("answering at " in entry["message"] for entry in entries)
+
+
+# What is somebody else's
+
+
+@pytest.fixture
+def other(mac: Mac) -> dict[str, str]:
+    """The environment of another instance; the first one's service is installed, with a kernel."""
+    mac.service("install")
+    harness.runt(mac.state, "eval", "x = 7")
+    mac.asked()
+    root = mac.state.root
+    return {"RUNTIMED_STATE_DIR": str(root / "o"), "RUNTIMED_SOCKET": str(root / "q" / "d.sock")}
+
+
+def plists_of(mac: Mac) -> list[str]:
+    return [mac.plist(label).read_text() for label in plists.LABELS]
+
+
+@pytest.mark.parametrize("verb", ["stop", "uninstall", "start", "restart", "install"])
+def test_another_instances_service_is_left_alone(
+    mac: Mac, other: dict[str, str], verb: str
+) -> None:
+    before, daemon = plists_of(mac), mac.status()["daemon"]
+    done = harness.runt(mac.state, "service", verb, env=other)
+    expected = {
+        "stop": (0, "it was not running"),
+        "uninstall": (0, "it was not installed"),
+        "start": (5, "is not installed"),
+        "restart": (5, "is not installed"),
+        "install": (4, "another state directory"),
+    }
+    status, text = expected[verb]
+    assert (done.returncode, text in done.stdout + done.stderr) == (status, True), done
+    assert mac.asked() == []
+    assert (plists_of(mac), mac.status()["daemon"]) == (before, daemon)
+    assert harness.runt(mac.state, "eval", "x").stdout == "7\n"
+
+
+@pytest.mark.parametrize("verb", ["eval", "stop", "restart"])
+def test_another_socket_does_not_take_the_state_away(mac: Mac, verb: str) -> None:
+    mac.service("install")
+    daemon = mac.status()["daemon"]
+    socket = str(mac.state.root / "q" / "d.sock")
+    words = ("eval", "1") if verb == "eval" else ("service", verb)
+    done = harness.runt(mac.state, *words, env={"RUNTIMED_SOCKET": socket})
+    assert done.returncode == (5 if verb == "eval" else 4)
+    assert socket in done.stderr
+    assert f"answers at {mac.state.socket}" in done.stderr
+    assert mac.status()["daemon"] == daemon
+
+
+def test_another_products_job_of_the_name_is_left_alone(mac: Mac) -> None:
+    path = mac.state.root / "theirs.plist"
+    path.write_bytes(plistlib.dumps({"Label": plists.DAEMON}))
+    job = mac.directory / f"{plists.DAEMON}.json"
+    job.write_text(json.dumps({"path": str(path), "pid": 0, "leaves": False}))
+    assert str(path) in mac.service("install", status=4).stderr
+    mac.service("uninstall")
+    assert job.exists()
+    assert mac.asked() == []
+
+
+# What launchd does by itself
+
+
+def test_unloaded_by_launchd_the_keeper_leaves_and_its_kernels_stay(mac: Mac) -> None:
+    mac.service("install")
+    harness.runt(mac.state, "eval", "x = 7")
+    pid = mac.status()["keeper"]["pid"]  # type: ignore[index]
+    subprocess.run(["launchctl", "bootout", KEEPER], env=mac.state.env, check=False)
+    assert wait_for_exit(pid, 20)
+    assert harness.runt(mac.state, "eval", "x").stdout == "7\n"
+
+
+def test_a_daemon_that_cannot_start_is_not_tried_for_ever(mac: Mac) -> None:
+    """launchd starts again what ends with another status than 0."""
+    mac.service("install")
+    mac.service("stop")
+    path = settings(mac)
+    plist = plistlib.loads(mac.plist(plists.DAEMON).read_bytes())
+    done = subprocess.run(
+        plist["ProgramArguments"],
+        env=plist["EnvironmentVariables"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, "no_such" in done.stderr) == (0, True)
+    path.unlink()
+
+
+@pytest.mark.parametrize("verb", ["install", "start", "restart"])
+def test_what_could_not_start_is_not_started(mac: Mac, verb: str) -> None:
+    mac.service("install")
+    mac.service("stop")
+    mac.asked()
+    path = settings(mac)
+    assert "no_such" in mac.service(verb, status=2).stderr
+    assert mac.asked() == []
+    path.unlink()
+
+
+def test_what_starts_and_ends_says_why(mac: Mac, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the trial went well, and the start did not."""
+    mac.service("install")
+    mac.service("stop")
+    path = settings(mac)
+    with monkeypatch.context() as patched:
+        patched.setattr(launchd, "try_out", lambda *_: None)
+        with pytest.raises(ServiceFailure, match=r"the daemon has ended:\n.*no_such"):
+            mac.manager(patched).start()
+    path.unlink()
+
+
+def test_a_socket_that_would_not_be_safe_is_refused_first(mac: Mac) -> None:
+    mac.state.socket.parent.mkdir(mode=0o755)
+    assert "has mode 0755" in mac.service("install", status=7).stderr
+    assert not mac.plist(plists.DAEMON).exists()
+    mac.state.socket.parent.chmod(0o700)

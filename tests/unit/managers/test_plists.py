@@ -43,8 +43,8 @@ def test_they_are_valid(label: str, which: str, request: pytest.FixtureRequest) 
 def test_the_file_is_named_after_its_label(label: str, own: Instance) -> None:
     plist = rendered(label, own)
     assert plist["Label"] == label
-    words = {plists.DAEMON: ["--take-over"], plists.KEEPER: ["keeper", "--take-over"]}
-    assert plist["ProgramArguments"] == [PROGRAM, *words[label]]
+    words = {plists.DAEMON: [], plists.KEEPER: ["keeper"]}
+    assert plist["ProgramArguments"] == [PROGRAM, *words[label], "--take-over", "--launchd"]
     assert plist["KeepAlive"] == {"SuccessfulExit": False}
     assert plist["AbandonProcessGroup"] is True
     assert plist["SoftResourceLimits"]["NumberOfFiles"] > 256

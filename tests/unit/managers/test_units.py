@@ -12,6 +12,7 @@ import pytest
 from runtimed import __version__
 from runtimed.managers import files, units
 from runtimed.managers.failures import ServiceFailure
+from runtimed.managers.instance import of_service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +95,20 @@ def test_a_transient_unit_has_the_properties_of_the_shipped_one() -> None:
     keys = {text.partition("=")[0] for text in daemon}
     assert {"WatchdogSec", "RestartPreventExitStatus", "Environment"} <= keys
     assert not keys & {"ExecStart", "Sockets", "Wants", "WantedBy", "Documentation"}
+
+
+@pytest.mark.parametrize("which", ["own", "second"])
+def test_whose_it_is_can_be_read_back(which: str, request: pytest.FixtureRequest) -> None:
+    instance = request.getfixturevalue(which)
+    text = units.render(units.DAEMON, "/usr/bin/runtimed", instance)
+    assert units.variables_of(text) == instance.unusual()
+    assert of_service(units.variables_of(text)) == instance
+
+
+def test_the_managers_environment_is_read_as_it_quotes_it() -> None:
+    shown = "A=1\nB=$'it\\'s\\n\"x\" \\\\ é\\t€'\nC=\nD=a=b\n"
+    expected = {"A": "1", "B": 'it\'s\n"x" \\ é\t€', "C": "", "D": "a=b"}
+    assert units.environment_of(shown) == expected
 
 
 def test_the_mark_tells_the_version(own: Instance) -> None:
