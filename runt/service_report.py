@@ -8,7 +8,7 @@ from runt import render, session
 from runtimed import __version__
 from runtimed.client.connect import CallFailed
 from runtimed.managers import keepers
-from runtimed.managers.detached import holder_of
+from runtimed.managers.detached import answers_at, holder_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,13 +34,15 @@ def document(manager: Manager, instance: Instance) -> dict[str, Any]:
     status = manager.status()
     daemon = daemon_status(instance)
     holder = None if daemon else holder_of(instance.state.daemon_lock)
+    found = answers_at(instance) if daemon is None else None
     keeper = (daemon["keeper_pid"] if daemon else None) or _keeper_pid(status, instance)
     return {
         "manager": status.manager,
         "installed": status.installed,
         "enabled": status.enabled,
         "running": daemon is not None,
-        "hangs": daemon is None and holder is not None,
+        "hangs": daemon is None and holder is not None and found is None,
+        "answers_at": found[1] if found else None,
         "linger": status.linger,
         "program": status.program,
         "version": __version__,
@@ -150,6 +152,11 @@ def text(service: dict[str, Any]) -> str:
 def _daemon_text(service: dict[str, Any]) -> str:
     if not service["daemon"]:
         return "not running"
+    if service["answers_at"]:
+        return (
+            f"pid {service['daemon']['pid']} answers at {render.home(service['answers_at'])}, "
+            "and not here; set RUNTIMED_SOCKET to that, or unset it"
+        )
     if service["hangs"]:
         pid = service["daemon"]["pid"] or "unknown"
         return f"does not answer (pid {pid}); `runt service restart` replaces it"

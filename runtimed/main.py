@@ -19,7 +19,7 @@ or the service manager starts. Either takes over from one that runs already, if 
 asks the other to stop, the keeper has the kernels' connections handed over. With --succeed the
 keeper of that pid does so, and leaves; it exits 5 with the reason where that one stays.
 
---check says whether the daemon could start here, and changes nothing. --launchd is for launchd,
+--check says whether the daemon could start here, and leaves all as it is. --launchd is for launchd,
 which starts again what fails: what cannot become better by that ends with status 0.
 
 The socket is RUNTIMED_SOCKET, the state directory RUNTIMED_STATE_DIR; `runt socket` and
@@ -64,12 +64,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def check() -> int:
-    """Say whether the daemon could start, as far as is known without touching anything."""
+    """Say whether the daemon could start, as far as is known while everything stays as it is."""
     import runtimed.daemon
     import runtimed.keeper.main  # noqa: F401
     from runtimed import paths
+    from runtimed.api.errors import ApiError
     from runtimed.config import BadSetting, load
     from runtimed.reporting import abort_s
+    from runtimed.store import db
 
     socket_path = paths.socket_path()
     try:
@@ -79,13 +81,13 @@ def check() -> int:
         for path in (socket_path, state.keeper_socket):
             paths.check_socket_path(path)
         for directory in (os.path.dirname(socket_path), state.dir):
-            if os.path.lexists(directory):
-                paths.check_private(directory)
+            paths.check_usable(directory)
+        db.check(state.database)
     except BadSetting as error:
         return _refuse(error, EXIT_USAGE)
     except paths.UnsafePath as error:
         return _refuse(error, EXIT_DENIED)
-    except OSError as error:
+    except (ApiError, db.TooNew, OSError) as error:
         return _refuse(error, EXIT_UNAVAILABLE)
     return 0
 

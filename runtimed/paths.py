@@ -119,6 +119,25 @@ def check_private(directory: str) -> None:
         raise UnsafePath(f"{directory} has mode {mode}; it must be 0700 ({advice})")
 
 
+def check_usable(directory: str) -> None:
+    """Raise `UnsafePath` or `OSError` where `private_dir` could not have a socket's directory here.
+
+    Only an attempt tells: permissions do not of /proc, or of a full disk. It leaves nothing.
+    """
+    from tempfile import mkdtemp
+
+    there = directory
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if there == directory:
+        check_private(directory)
+    try:
+        os.rmdir(mkdtemp(prefix=".runtimed-", dir=there))
+    except OSError as error:
+        verb = "written in" if there == directory else "made"
+        raise OSError(f"{directory} cannot be {verb}: {error.strerror}") from None
+
+
 def state_dir() -> str:
     """Return the state directory: ``RUNTIMED_STATE_DIR``, else platformdirs' user state."""
     if given := os.environ.get("RUNTIMED_STATE_DIR"):

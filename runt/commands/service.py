@@ -13,7 +13,7 @@ from runt.failures import ConflictFailure, DeniedFailure, Failure, UsageFailure
 from runt.options import json_option, quiet_option
 from runtimed.client.connect import CallFailed
 from runtimed.managers import keepers, linger
-from runtimed.managers.detached import Detached, holder_of, wait_until_free
+from runtimed.managers.detached import Detached, holder_of, start_keeper, wait_until_free
 from runtimed.managers.failures import ForeignFile, ServiceFailure, Unfit
 from runtimed.managers.instance import Instance, current
 from runtimed.managers.protocol import NOT_RUNNING, Manager, choose
@@ -40,8 +40,8 @@ _UNFIT: dict[int, type[Failure]] = {exits.USAGE: UsageFailure, exits.DENIED: Den
 def _service() -> Iterator[tuple[Manager, Instance]]:
     """Find the manager of this machine; what it refuses becomes a sentence and an exit code."""
     try:
-        instance = current()
-        yield choose(instance), instance
+        manager = choose(current())
+        yield manager, manager.instance
     except ForeignFile as failure:
         raise ConflictFailure(str(failure)) from None
     except Unfit as failure:
@@ -60,6 +60,7 @@ def _act(act: Callable[[Manager, Instance], list[str]], *, quiet: bool, as_json:
                 f"{instance.socket}; unset RUNTIMED_SOCKET, or set it to that"
             )
         done = act(manager, instance)
+        done += _other_settings(manager)
         if as_json:
             document = service_report.document(manager, instance)
             jsonout.print_document("service", {**document, "done": done})
@@ -67,6 +68,15 @@ def _act(act: Callable[[Manager, Instance], list[str]], *, quiet: bool, as_json:
             _print_pid(instance)
         else:
             click.echo("\n".join(done))
+
+
+def _other_settings(manager: Manager) -> list[str]:
+    """Say that the service has other settings than those which the caller's environment names."""
+    named, theirs = current().config, manager.instance.config
+    if named in (None, theirs):
+        return []
+    said = f"its settings are those of {theirs or 'the usual file'}, and not of {named}"
+    return [f"{said} (RUNTIMED_CONFIG); `runt service install` has it take those"]
 
 
 def _print_pid(instance: Instance) -> None:
@@ -148,7 +158,8 @@ def uninstall(kernels: bool, purge: bool, yes: bool, quiet: bool, as_json: bool)
             from runtimed.managers import data
             from runtimed.paths import config_file
 
-            done += data.remove(instance, config_file())
+            config = config_file(instance.variables())
+            done += data.remove(instance, config, has_launchd=manager.name == "launchd")
         return done
 
     _act(act, quiet=quiet, as_json=as_json)
@@ -190,13 +201,16 @@ def _end_kernels(instance: Instance) -> tuple[list[str], bool]:
     Return what was done, and whether a daemon that ran before has gone.
     """
     ran = holder_of(instance.state.daemon_lock) is not None
-    if holder_of(instance.state.keeper_lock) is None:
+    lacks_keeper = holder_of(instance.state.keeper_lock) is None
+    if lacks_keeper and not _has_journals(instance):
         return [], False
     alive = service_report.living_kernels(start=True)
     try:
         session.call("daemon.stop", {"kernels": True})
     except CallFailed as failure:
         # Raises where the keeper does not answer either: then nothing has been done.
+        if holder_of(instance.state.keeper_lock) is None:
+            start_keeper(instance)
         keepers.end_kernels(instance.state)
         wait_until_free(instance.state.keeper_lock, _END_S)
         return [f"the keeper ended the kernels, as the daemon does not answer: {failure}"], False
@@ -204,6 +218,13 @@ def _end_kernels(instance: Instance) -> tuple[list[str], bool]:
         wait_until_free(lock, _END_S)
     went = ran and holder_of(instance.state.daemon_lock) is None
     return [f"ended {service_report.counted(alive)}"] if alive else [], went
+
+
+def _has_journals(instance: Instance) -> bool:
+    """Return whether there may be kernels that have lost their keeper."""
+    with contextlib.suppress(OSError):
+        return bool(os.listdir(instance.state.journals))
+    return False
 
 
 def _stop_detached(manager: Manager, instance: Instance) -> list[str]:
@@ -299,5 +320,11 @@ def logs(follow: bool, lines: int | None, since: str | None, as_json: bool) -> i
     """
     from runt.service_logs import print_logs
 
-    with _service() as (manager, _):
+    with _service() as (manager, instance):
+        if instance.suffix and manager.name != "detached" and not manager.is_installed():
+            click.echo(
+                f"the service is not installed for {instance.state_dir}; this is the log of what "
+                "was started there without it",
+                err=True,
+            )
         return print_logs(manager.logs(), lines=lines, since=since, follow=follow, as_json=as_json)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _OURS = ("runtimed.db", "runtimed.log", "keeper.", "daemon.", "blobs", "journal", "kernels")
 
 
-def remove(instance: Instance, config_file: str) -> list[str]:
-    """Remove state, settings and launchd's logs; return what was removed and what was left.
+def remove(instance: Instance, config_file: str, *, has_launchd: bool = False) -> list[str]:
+    """Remove state, settings and, with it, launchd's logs; return what was removed, and what stays.
 
     Raises `ServiceFailure` while a daemon or a keeper uses them, or where something resists.
     """
@@ -44,7 +44,7 @@ def remove(instance: Instance, config_file: str) -> list[str]:
         if os.path.lexists(config_file):
             os.unlink(config_file)
             done.append(f"removed {config_file}")
-        for label in plists.LABELS:
+        for label in plists.LABELS if has_launchd else ():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(plists.log_of(label))
     except OSError as error:
@@ -53,7 +53,8 @@ def remove(instance: Instance, config_file: str) -> list[str]:
         with contextlib.suppress(OSError):
             os.unlink(path)
     socket_dir, config_dir = os.path.dirname(instance.socket), os.path.dirname(config_file)
-    for directory in (socket_dir, config_dir, plists.logs_dir()):
+    logs_dirs = [plists.logs_dir()] if has_launchd else []
+    for directory in (socket_dir, config_dir, *logs_dirs):
         if os.path.basename(directory).startswith("runtimed"):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)

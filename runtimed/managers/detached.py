@@ -32,6 +32,8 @@ STOP_S = 30.0
 _KILL_S = 5.0
 _LOOK_S = 0.02
 _LOG_TAIL_BYTES = 4096
+#: A keeper's exit status where there is one already; as in runtimed/keeper/main.py.
+_ANOTHER_KEEPER = 75
 NOTHING_TO_INSTALL = (
     "there is no service manager here (neither systemd --user nor launchd), so nothing is "
     "installed; the daemon runs detached, and `runt` starts it when it is needed"
@@ -87,14 +89,21 @@ def answers_at(instance: Instance) -> tuple[int, str] | None:
     return int(pid), socket
 
 
-def spawn(command: Sequence[str], instance: Instance, environ: Mapping[str, str]) -> int:
+def spawn(
+    command: Sequence[str],
+    instance: Instance,
+    environ: Mapping[str, str],
+    log_path: str | None = None,
+) -> int:
     """Start the daemon in a session of its own; return its pid when it says that it is ready.
 
-    Raises `StartFailed` with the end of what it wrote, `UnsafePath` or `OSError`.
+    Or a keeper, by its command and the path of its log. Raises `StartFailed` with the end of what
+    it wrote, `UnsafePath` or `OSError`.
     """
     state = instance.state
     private_dir(state.dir)
-    log = os.open(state.daemon_log, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    log_path = log_path or state.daemon_log
+    log = os.open(log_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     ready, ready_child = os.pipe()
     try:
         begin = os.fstat(log).st_size
@@ -114,7 +123,7 @@ def spawn(command: Sequence[str], instance: Instance, environ: Mapping[str, str]
         # End of file: it has ended, or closed its end, without being ready.
         if os.read(ready, 16) != b"ready\n":
             status = process.wait()
-            raise StartFailed(status, _describe_failure(status, log, begin, state.daemon_log))
+            raise StartFailed(status, _describe_failure(status, log, begin, log_path))
         # It outlives us; nobody is to warn that it still runs.
         process.returncode = 0
         return process.pid
@@ -133,13 +142,28 @@ def _describe_failure(status: int, log: int, begin: int, log_path: str) -> str:
     )
 
 
+def start_keeper(instance: Instance) -> None:
+    """Start a keeper, where no daemon does, and wait until it listens; it finds its kernels.
+
+    Raises `ServiceFailure`.
+    """
+    command = (*COMMAND, "keeper")
+    try:
+        spawn(command, instance, os.environ, instance.state.keeper_log)
+    except OSError as error:
+        raise ServiceFailure(f"no keeper can be started: {error}") from None
+    except StartFailed as failed:
+        if failed.status != _ANOTHER_KEEPER:  # somebody was quicker
+            raise ServiceFailure(f"no keeper can be started: {failed}") from None
+
+
 class Detached:
     """Processes without a manager; see `runtimed.managers.protocol.Manager`."""
 
     name = "detached"
 
     def __init__(self, instance: Instance, command: Sequence[str] = COMMAND) -> None:
-        self._instance = instance
+        self.instance = instance
         self._command = command
 
     def is_installed(self) -> bool:
@@ -159,26 +183,31 @@ class Detached:
 
     def start(self) -> list[str]:
         if pid := self._daemon():
+            if found := answers_at(self.instance):
+                raise ServiceFailure(
+                    f"the daemon of {self.instance.state_dir} (pid {pid}) answers at {found[1]}, "
+                    f"and not at {self.instance.socket}; `runt service restart` has it answer here"
+                )
             return [f"runs already, detached (pid {pid})"]
         self._try_out()
         try:
-            private_dir(os.path.dirname(self._instance.socket))
+            private_dir(os.path.dirname(self.instance.socket))
             with self.one_starts():
                 if pid := self._daemon():
                     return [f"runs already, detached (pid {pid})"]
-                pid = spawn(self._command, self._instance, os.environ)
+                pid = spawn(self._command, self.instance, os.environ)
         except OSError as error:
             raise ServiceFailure(str(error)) from None
         return [f"started, detached (pid {pid})"]
 
     def _try_out(self) -> None:
-        try_out(self._command, inheritable(os.environ) | self._instance.variables())
+        try_out(self._command, inheritable(os.environ) | self.instance.variables())
 
     @contextlib.contextmanager
     def one_starts(self) -> Iterator[None]:
         """Hold the lock of whoever starts the daemon: one does, the others find it there."""
         lock = os.open(
-            self._instance.socket + ".start", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            self.instance.socket + ".start", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -191,7 +220,7 @@ class Detached:
         pid = self._daemon()
         if pid is None:
             return [NOT_RUNNING]
-        lock = self._instance.state.daemon_lock
+        lock = self.instance.state.daemon_lock
         if pid:
             _signal(pid, lock, signal.SIGTERM)
         if wait_until_free(lock, STOP_S):
@@ -207,7 +236,7 @@ class Detached:
         self._try_out()
         done, stays = [], None
         # A daemon that has lost its keeper does not know its pid.
-        keeper_pid = keeper_pid or holder_of(self._instance.state.keeper_lock)
+        keeper_pid = keeper_pid or holder_of(self.instance.state.keeper_lock)
         if keeper_pid:
 
             def ask() -> None:
@@ -215,7 +244,7 @@ class Detached:
                     os.kill(keeper_pid, signal.SIGHUP)
 
             try:
-                came = hand_over(self._instance, keeper_pid, self._command, ask)
+                came = hand_over(self.instance, keeper_pid, self._command, ask)
                 done.append(f"the keeper (pid {keeper_pid}) {came}")
             except KeeperStays as failure:
                 stays = failure
@@ -239,11 +268,11 @@ class Detached:
         )
 
     def logs(self) -> LogPlaces:
-        state = self._instance.state
+        state = self.instance.state
         return LogPlaces(files=[state.daemon_log, state.keeper_log])
 
     def _daemon(self) -> int | None:
-        return holder_of(self._instance.state.daemon_lock)
+        return holder_of(self.instance.state.daemon_lock)
 
 
 def _signal(pid: int, lock: str, signum: signal.Signals) -> None:

@@ -28,6 +28,27 @@ class Instance(NamedTuple):
         """The files in the state directory."""
         return paths.State(self.state_dir)
 
+    def is_served_by(self, variables: Mapping[str, str]) -> bool:
+        """Return whether a service that has got these variables is of this very instance.
+
+        Its file of settings may be another one.
+        """
+        theirs = of_service(variables)
+        return (theirs.state_dir, theirs.socket) == (self.state_dir, self.socket)
+
+    def as_served_by(self, variables: Mapping[str, str] | None) -> Instance:
+        """Return this instance with the settings' file of the service that is of it, if one is."""
+        if variables is None or not self.is_served_by(variables):
+            return self
+        return self._replace(config=variables.get(CONFIG))
+
+    def with_settings_of(self, wanted: Instance) -> tuple[Instance, list[str]]:
+        """Return this with the settings' file that ``wanted`` names, if it does; and say so."""
+        if wanted.config in (None, self.config):
+            return self, []
+        theirs = self.config or "its usual place"
+        return wanted, [f"its settings are those of {wanted.config}, no longer those of {theirs}"]
+
     @property
     def suffix(self) -> str:
         """What tells a second instance's names from the user's own; empty for that one."""

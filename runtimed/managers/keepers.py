@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from runtimed.managers.failures import ServiceFailure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 #: A keeper answers at once, unless it is taking over, or the machine is very busy.
 PATIENCE_S = 10.0
 _READ_BYTES = 2**16
+#: How often to knock where too many wait already.
+_KNOCK_S = 0.05
 
 
 def hangs(state: State, timeout_s: float = PATIENCE_S) -> bool:
@@ -27,7 +30,7 @@ def hangs(state: State, timeout_s: float = PATIENCE_S) -> bool:
         with _connected(state, timeout_s) as stream:
             stream.sendall(link.encode({"op": "are you there", "n": 1}))
             _answer(stream)
-    except (TimeoutError, BlockingIOError):  # the latter: too many wait there already
+    except TimeoutError:
         return True
     except OSError:
         pass  # none listens: it begins, or ends, or there is none
@@ -55,13 +58,21 @@ def end_kernels(state: State, timeout_s: float = PATIENCE_S) -> None:
 
 def _connected(state: State, timeout_s: float) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    deadline = time.monotonic() + timeout_s
     try:
         stream.settimeout(timeout_s)
-        stream.connect(state.keeper_socket)
+        while True:
+            try:
+                stream.connect(state.keeper_socket)
+            except BlockingIOError:  # at once, where too many wait there already (connect(2))
+                if time.monotonic() > deadline:
+                    raise TimeoutError("timed out") from None
+                time.sleep(_KNOCK_S)
+            else:
+                return stream
     except OSError:
         stream.close()
         raise
-    return stream
 
 
 def _answer(stream: socket.socket) -> dict[str, Any]:

@@ -31,6 +31,8 @@ _STEP_S = 0.05
 #: How often launchctl is asked, which is a process each time.
 _LOOK_S = 0.25
 _TAIL_BYTES = 2048
+#: A variable that a job gets, as `launchctl print` has it.
+_GIVEN = re.compile(r"(?m)^\s*(RUNTIMED_\w+) => (.*)$")
 
 
 class Launchd:
@@ -39,25 +41,34 @@ class Launchd:
     name = "launchd"
 
     def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+        self._wanted = instance
+        text = self._installed(plists.DAEMON)
+        self.instance = instance.as_served_by(None if text is None else plists.variables_of(text))
         self._domain: str | None = None
 
     # What is installed
 
     def is_installed(self) -> bool:
-        return self._is_ours(plists.DAEMON)
+        text = self._installed(plists.DAEMON)
+        return text is not None and plists.is_of(text, self.instance)
 
     def _is_ours(self, label: str) -> bool:
         """Return whether a job is of this instance: another's is neither ended nor changed."""
-        text = self._installed(label)
-        return text is not None and plists.is_of(text, self._instance)
+        if os.path.lexists(path := self._path(label)):
+            text = self._installed(label)
+            return text is not None and plists.is_of(text, self.instance)
+        # Its file is gone: the job tells where it was, and what it was given.
+        job = self._job(label) or ""
+        given = dict(_GIVEN.findall(job))
+        is_from_there = _is_same(_path_of(job), path)
+        return is_from_there and (not given or self.instance.is_served_by(given))
 
     def elsewhere(self) -> str | None:
         text = self._installed(plists.DAEMON)
         theirs = of_service(plists.variables_of(text or ""))
-        if text is None or theirs.state_dir != self._instance.state_dir:
+        if text is None or theirs.state_dir != self.instance.state_dir:
             return None
-        return theirs.socket if theirs.socket != self._instance.socket else None
+        return theirs.socket if theirs.socket != self.instance.socket else None
 
     def _installed(self, label: str) -> str | None:
         try:
@@ -72,8 +83,9 @@ class Launchd:
 
     def install(self) -> list[str]:
         self._refuse_others()
+        self.instance, done = self.instance.with_settings_of(self._wanted)
         self._try_out()
-        done = self._write()
+        done += self._write()
         return [*done, "it starts at login, or when it is first spoken to", *self._start()]
 
     def _refuse_others(self) -> None:
@@ -81,19 +93,19 @@ class Launchd:
         for label in plists.LABELS:
             path, text = self._path(label), self._installed(label)
             files.refuse_foreign(path)
-            if text is not None and not plists.is_of(text, self._instance):
+            if text is not None and not plists.is_of(text, self.instance):
                 raise ForeignFile(
                     f"{path} is of a service with another state directory or socket; "
                     "`runt service uninstall` with its RUNTIMED_* variables goes first"
                 )
-            theirs = re.search(r"(?m)^\s*path = (.+)$", self._job(label) or "")
-            if theirs and theirs[1] != path:
-                raise ForeignFile(f"launchd has a job {label} from {theirs[1]}, which is not ours")
+            theirs = _path_of(self._job(label) or "")
+            if theirs and not _is_same(theirs, path):
+                raise ForeignFile(f"launchd has a job {label} from {theirs}, which is not ours")
 
     def _try_out(self) -> None:
         """Raise `Unfit` if the daemon could not start."""
         program = runtimed_program()
-        try_out([program], plists.environment_of(plists.DAEMON, program, self._instance))
+        try_out([program], plists.environment_of(plists.DAEMON, program, self.instance))
 
     def _write(self) -> list[str]:
         """Write the plists that differ, each when the job that is loaded from it has gone.
@@ -106,7 +118,7 @@ class Launchd:
             make_dirs(directory)
         done = []
         for label in plists.LABELS:
-            path, text = self._path(label), plists.render(label, program, self._instance)
+            path, text = self._path(label), plists.render(label, program, self.instance)
             if files.look(path, text).state == "current":
                 continue
             if label == plists.KEEPER:
@@ -127,7 +139,7 @@ class Launchd:
             self._launchctl("kill", "SIGHUP", self._target(plists.KEEPER))
 
         try:
-            came = hand_over(self._instance, pid, [program], ask)
+            came = hand_over(self.instance, pid, [program], ask)
         except KeeperStays as stays:
             return [], stays
         return [f"the keeper (pid {pid}) {came}"], None
@@ -137,10 +149,15 @@ class Launchd:
         return done + self._start() if done else []
 
     def uninstall(self) -> list[str]:
+        gone = [label for label in plists.LABELS if not os.path.lexists(self._path(label))]
+        gone = [label for label in gone if self._is_ours(label)]
         done = self.stop(keeper=True)
+        done += [f"unloaded {label}, whose file was gone" for label in gone]
         ours = [self._path(label) for label in plists.LABELS if self._is_ours(label)]
         removed = [path for path in ours if files.remove(path)]
-        return done + ([f"removed {path}" for path in removed] or ["it was not installed"])
+        return done + (
+            [f"removed {path}" for path in removed] or ([] if gone else ["it was not installed"])
+        )
 
     # What runs
 
@@ -155,12 +172,12 @@ class Launchd:
             raise ServiceFailure("the service is not installed; `runt service install` does it")
 
     def _start(self) -> list[str]:
-        before = holder_of(self._instance.state.daemon_lock)
+        before = holder_of(self.instance.state.daemon_lock)
         log = plists.log_of(plists.DAEMON)
         begin = os.path.getsize(log) if os.path.exists(log) else 0
         try:
             # launchd makes the socket, but not its directory.
-            private_dir(os.path.dirname(self._instance.socket))
+            private_dir(os.path.dirname(self.instance.socket))
         except OSError as error:
             raise ServiceFailure(str(error)) from None
         for label in plists.LABELS:
@@ -184,7 +201,7 @@ class Launchd:
         holder: int | None = None
         asked_at = 0.0
         while (now := time.monotonic()) < deadline:
-            before, holder = holder, holder_of(self._instance.state.daemon_lock)
+            before, holder = holder, holder_of(self.instance.state.daemon_lock)
             if holder != before or now - asked_at > _LOOK_S:
                 pid, asked_at = self._job_pid(plists.DAEMON), now
                 if pid is not None and pid == holder:
@@ -289,7 +306,7 @@ class Launchd:
             program=plists.program_of(text) if text else None,
             units=shown,
             files=[
-                files.look(self._path(label), plists.render(label, program, self._instance))
+                files.look(self._path(label), plists.render(label, program, self.instance))
                 for label in plists.LABELS
             ],
         )
@@ -302,10 +319,21 @@ class Launchd:
         )
 
     def logs(self) -> LogPlaces:
-        state = self._instance.state
+        state = self.instance.state
         # launchd's own files have what was said before the log was opened, a crash's reason say.
-        first = [plists.log_of(label) for label in reversed(plists.LABELS)]
+        labels = reversed(plists.LABELS) if self.is_installed() else ()
+        first = [plists.log_of(label) for label in labels]
         return LogPlaces(files=[state.daemon_log, state.keeper_log, *first])
+
+
+def _path_of(job: str) -> str | None:
+    found = re.search(r"(?m)^\s*path = (.+)$", job)
+    return found[1] if found else None
+
+
+def _is_same(path: str | None, ours: str) -> bool:
+    """Return whether a job's path is this one of ours; a home may be a link."""
+    return path is not None and os.path.realpath(path) == os.path.realpath(ours)
 
 
 def _tail(log: str, begin: int) -> str:

@@ -93,7 +93,7 @@ def _fill(value: Any, filled: Mapping[str, str]) -> Any:
 
 def is_of(text: str, instance: Instance) -> bool:
     """Return whether the text of an installed plist is of this instance."""
-    return variables_of(text) == instance.variables()
+    return instance.is_served_by(variables_of(text))
 
 
 def variables_of(text: str) -> dict[str, str]:

@@ -66,6 +66,8 @@ class Manager(Protocol):
     """
 
     name: str
+    instance: Instance
+    """What was asked for, with the settings' file of what is installed."""
 
     def is_installed(self) -> bool:
         """Return whether the service is installed, for this instance."""

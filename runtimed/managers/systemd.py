@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
+import time
 from typing import TYPE_CHECKING
 
-from runtimed.managers import files, linger, units
+from runtimed.managers import drop_ins, files, linger, units
 from runtimed.managers.detached import COMMAND, Detached, holder_of
 from runtimed.managers.failures import ForeignFile, ServiceFailure
 from runtimed.managers.handover import KeeperStays, hand_over
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtimed.managers.instance import Instance
+
+
+#: So many lines of the journal say why a unit could not be started.
+_REASON_LINES = 5
 
 
 def reachable() -> str | None:
@@ -45,30 +49,32 @@ class Systemd:
     name = "systemd"
 
     def __init__(self, instance: Instance, runtime_dir: str) -> None:
-        self._instance = instance
+        self._wanted = instance
+        text = self._installed_service()
+        self.instance = instance.as_served_by(None if text is None else units.variables_of(text))
         self.env = _env(runtime_dir)
 
     @property
     def daemon_units(self) -> tuple[str, str]:
         """The daemon's unit: as it is installed, and as it is started where none is."""
-        return units.DAEMON, f"runtimed-auto{self._instance.suffix}.service"
+        return units.DAEMON, f"runtimed-auto{self.instance.suffix}.service"
 
     @property
     def keeper_units(self) -> tuple[str, str]:
         """The keeper's unit, likewise."""
-        return units.KEEPER, f"runtimed-auto-keeper{self._instance.suffix}.service"
+        return units.KEEPER, f"runtimed-auto-keeper{self.instance.suffix}.service"
 
     # What is installed
 
     def is_installed(self) -> bool:
         text = self._installed_service()
-        return text is not None and units.is_of(text, self._instance)
+        return text is not None and units.is_of(text, self.instance)
 
     def elsewhere(self) -> str | None:
         theirs = of_service(units.variables_of(self._installed_service() or ""))
-        if self._installed_service() is None or theirs.state_dir != self._instance.state_dir:
+        if self._installed_service() is None or theirs.state_dir != self.instance.state_dir:
             return None
-        return theirs.socket if theirs.socket != self._instance.socket else None
+        return theirs.socket if theirs.socket != self.instance.socket else None
 
     def _try_out(self, command: Sequence[str] | None = None) -> None:
         """Raise `Unfit` if the daemon could not start in the environment that it would get.
@@ -78,16 +84,15 @@ class Systemd:
         environ = units.environment_of(self.systemctl("show-environment"))
         if command:
             environ |= {n: v for n, v in os.environ.items() if n.startswith("RUNTIMED_")}
-            environ |= self._instance.variables()
+            environ |= self.instance.variables()
         else:
             # Also what a drop-in says.
-            environ |= dict(
-                pair.split("=", 1)
-                for pair in shlex.split(self._show(units.DAEMON)["Environment"])
-                if "=" in pair
-            )
-            environ |= self._instance.unusual()
-        try_out(command or [runtimed_program()], environ)
+            shown = self.systemctl("show", f"--property={drop_ins.PROPERTIES}", units.DAEMON)
+            environ |= drop_ins.environment_of(shown) | self.instance.unusual()
+            environ = drop_ins.with_files(environ, shown)
+            program = runtimed_program()
+            command = drop_ins.command_of(shown, self.installed_program(), program)
+        try_out(command, environ)
 
     def installed_program(self) -> str | None:
         """Return the program that the installed service starts."""
@@ -123,15 +128,18 @@ class Systemd:
         self._check_directory()
         for unit in units.UNITS:
             self._refuse_packaged(unit)
-        if (text := self._installed_service()) and not units.is_of(text, self._instance):
+        if (text := self._installed_service()) and not units.is_of(text, self.instance):
             raise ForeignFile(
                 f"{self._path(units.DAEMON)} is of a service with another state directory or "
                 "socket; `runt service uninstall` with its RUNTIMED_* variables goes first"
             )
+        self.instance, done = self.instance.with_settings_of(self._wanted)
         self._try_out()
         written = self._write()
         self.systemctl("enable", "--quiet", units.SOCKET_UNIT, units.DAEMON)
-        return [f"wrote {path}" for path in written] + [
+        return [
+            *done,
+            *(f"wrote {path}" for path in written),
             "it starts at login, or when it is first spoken to",
             *self._start(is_written=bool(written)),
         ]
@@ -150,7 +158,7 @@ class Systemd:
         for unit in units.UNITS:
             files.refuse_foreign(self._path(unit))
         program = runtimed_program()
-        wanted = {u: units.render(u, program, self._instance) for u in units.UNITS}
+        wanted = {u: units.render(u, program, self.instance) for u in units.UNITS}
         written = [
             self._path(unit) for unit, text in wanted.items() if files.write(self._path(unit), text)
         ]
@@ -182,7 +190,7 @@ class Systemd:
         return [f"wrote {path}" for path in written] + self._start(is_written=bool(written))
 
     def _start(self, *, is_written: bool = False) -> list[str]:
-        before = holder_of(self._instance.state.daemon_lock)
+        before = holder_of(self.instance.state.daemon_lock)
         self.start_units()
         pid = self._pid(units.DAEMON)
         if before == pid and is_written:
@@ -200,12 +208,23 @@ class Systemd:
         """
         self.systemctl("reset-failed", *units.UNITS, check=False)
         listens = self._show(units.SOCKET_UNIT)["ActiveState"] == "active"
-        if not (listens and os.path.exists(self._instance.socket)):
+        if not (listens and os.path.exists(self.instance.socket)):
             # No socket is opened for a daemon that runs, nor again for one whose path was removed.
             self.systemctl("stop", units.SOCKET_UNIT, units.DAEMON)
         elif again:
-            self.systemctl("restart", units.DAEMON)
-        self.systemctl("start", units.KEEPER, units.SOCKET_UNIT, units.DAEMON)
+            self._begin("restart", units.DAEMON)
+        self._begin("start", units.KEEPER, units.SOCKET_UNIT, units.DAEMON)
+
+    def _begin(self, *args: str) -> None:
+        """Run `systemctl`; where that fails, what the daemon said of it is the reason."""
+        begin = time.time()
+        try:
+            self.systemctl(*args)
+        except ServiceFailure as failure:
+            argv = ["journalctl", f"--user-unit={units.DAEMON}", f"--since=@{begin:.3f}"]
+            options = ["--quiet", "--no-pager", "--output=cat", f"--lines={_REASON_LINES}"]
+            reason = said(run([*argv, *options], self.env))
+            raise ServiceFailure(f"{failure}: {reason}" if reason else str(failure)) from None
 
     def stop(self, *, keeper: bool) -> list[str]:
         doomed = [units.SOCKET_UNIT, *self.daemon_units] if self.is_installed() else []
@@ -226,7 +245,7 @@ class Systemd:
             return self._restart_others(keeper_pid)
         self._try_out()
         done = [f"wrote {path}" for path in self._write()]
-        ran = holder_of(self._instance.state.daemon_lock) is not None
+        ran = holder_of(self.instance.state.daemon_lock) is not None
         handed_over: list[str] = []
         stays = None
         if keeper := self._pid(units.KEEPER):
@@ -241,8 +260,8 @@ class Systemd:
         """Restart a daemon that is no installed one: a transient unit, or nobody's."""
         daemon, keeper = self.daemon_units[1], self.keeper_units[1]
         if not self._pid(daemon):
-            if holder_of(self._instance.state.daemon_lock) is not None:
-                return Detached(self._instance).restart(keeper_pid)
+            if holder_of(self.instance.state.daemon_lock) is not None:
+                return Detached(self.instance).restart(keeper_pid)
             raise ServiceFailure("the service is not installed; `runt service install` does it")
         self._try_out(COMMAND)
         handed_over: list[str] = []
@@ -253,7 +272,7 @@ class Systemd:
 
         # Not `restart`: that is of the program which it was started with.
         self.systemctl("stop", daemon)
-        start_transient(self, self._instance, COMMAND)
+        start_transient(self, self.instance, COMMAND)
         return self._restarted(handed_over, daemon, stays)
 
     def _hand_over(
@@ -266,7 +285,7 @@ class Systemd:
             self.systemctl("kill", "--kill-who=main", "--signal=HUP", unit)
 
         try:
-            came = hand_over(self._instance, pid, command, ask)
+            came = hand_over(self.instance, pid, command, ask)
         except KeeperStays as stays:
             return [], stays
         successor = self._pid(unit)
@@ -309,7 +328,7 @@ class Systemd:
             program=self.installed_program() if installed else None,
             units=shown,
             files=[
-                files.look(self._path(unit), units.render(unit, program or "", self._instance))
+                files.look(self._path(unit), units.render(unit, program or "", self.instance))
                 for unit in units.UNITS
             ],
         )
@@ -331,12 +350,14 @@ class Systemd:
         return {name: value for name, _, value in pairs}
 
     def logs(self) -> LogPlaces:
-        state = self._instance.state
-        names = (*self.daemon_units, *self.keeper_units)
+        state = self.instance.state
+        names: tuple[str, ...] = (*self.daemon_units, *self.keeper_units)
         if os.path.exists(state.daemon_log) and not self.is_installed():
             # It runs, or ran, detached, unless one that was started by us runs now.
             if not any(self._pid(unit) for unit in names):
                 return LogPlaces(files=[state.daemon_log, state.keeper_log])
+        if not self.is_installed():
+            names = (self.daemon_units[1], self.keeper_units[1])  # the others are another's
         # Not --user: root's user units write to the system's journal.
         return LogPlaces(journal=["journalctl", *(f"--user-unit={unit}" for unit in names)])
 

@@ -60,9 +60,7 @@ def _environment(variables: Mapping[str, str]) -> list[str]:
 
 def is_of(text: str, instance: Instance) -> bool:
     """Return whether the text of an installed service is of this instance, and not another's."""
-    names = "|".join(AGREED)
-    there = re.findall(rf'(?m)^Environment="?(?:{names})=.*$', text)
-    return sorted(there) == sorted(_environment(instance.unusual()))
+    return instance.is_served_by(variables_of(text))
 
 
 def variables_of(text: str) -> dict[str, str]:

@@ -13,12 +13,13 @@ import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
 
 import apsw
 from ulid import ULID
 
 from runtimed.api.errors import StoreUnavailable
-from runtimed.store.migrate import TooNew, migrate
+from runtimed.store.migrate import TooNew, migrate, refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,24 @@ _UNAVAILABLE = (
 
 Connection = apsw.Connection
 
-__all__ = ["Connection", "Store", "TooNew"]
+__all__ = ["Connection", "Store", "TooNew", "check"]
+
+
+def check(path: str) -> None:
+    """Look whether a database, if there is one, can be opened and is none too new for us.
+
+    Nothing is written. Raises `StoreUnavailable` or `TooNew`.
+    """
+    if not os.path.exists(path):
+        return
+    # Without a log all is in the file itself: then no file is made beside it by reading.
+    mode = "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    with unavailable():
+        db = apsw.Connection(f"file:{quote(path)}?{mode}", flags=flags)
+        with contextlib.closing(db):
+            db.set_busy_timeout(BUSY_TIMEOUT_MS)
+            refuse_newer(db)
 
 
 class Store:

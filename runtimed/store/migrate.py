@@ -24,22 +24,27 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def refuse_newer(db: apsw.Connection) -> int:
+    """Return the number of the last migration applied. Raises `TooNew` if we do not know it."""
+    current: int = db.pragma("user_version")
+    newest = migrations()[-1][0]
+    if current > newest:
+        raise TooNew(
+            f"the database has schema {current}, this runtimed knows up to {newest}: "
+            "upgrade runtimed, or set RUNTIMED_STATE_DIR to another directory"
+        )
+    return current
+
+
 def migrate(db: apsw.Connection) -> int:
     """Bring the database up to date and return how many migrations that took.
 
     ``PRAGMA user_version`` (https://www.sqlite.org/pragma.html#pragma_user_version) is the
     number of the last one applied. Raises `TooNew` for a database from the future.
     """
-    current = db.pragma("user_version")
-    known = migrations()
-    newest = known[-1][0]
-    if current > newest:
-        raise TooNew(
-            f"the database has schema {current}, this runtimed knows up to {newest}: "
-            "upgrade runtimed, or set RUNTIMED_STATE_DIR to another directory"
-        )
+    current = refuse_newer(db)
     applied = 0
-    for number, sql in known:
+    for number, sql in migrations():
         if number <= current:
             continue
         with db:

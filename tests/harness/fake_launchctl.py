@@ -83,6 +83,10 @@ def show(label: str) -> int:
     print(f"\tstate = {'running' if job['pid'] else 'not running'}")
     if job["pid"]:
         print(f"\tpid = {job['pid']}")
+    print("\tenvironment = {")
+    for name, value in job.get("given", {}).items():
+        print(f"\t\t{name} => {value}")
+    print("\t}")
     print("}")
     return 0
 
@@ -92,7 +96,8 @@ def bootstrap(path: Path) -> int:
     label = plist["Label"]
     if loaded(label):
         return fail(5, "Bootstrap failed: 5: Input/output error")
-    job = {"path": str(path), "pid": 0, "leaves": False}
+    given = plist.get("EnvironmentVariables", {})
+    job = {"path": str(path), "pid": 0, "leaves": False, "given": given}
     if plist.get("RunAtLoad"):
         job["pid"] = spawn(plist)
     save(label, job)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from runtimed.managers.waiting import wait_for_exit
 
 if TYPE_CHECKING:
     import subprocess
@@ -119,3 +123,51 @@ def test_another_socket_does_not_take_the_state_away(runt: Runt, state: State) -
     assert done.returncode == 5
     assert f"answers at {first}" in done.stderr
     assert runt("eval", "x").stdout == "8\n"
+
+
+def test_without_keeper_and_with_a_daemon_that_hangs_the_kernels_end(runt: Runt) -> None:
+    runt("eval", "x = 8")
+    kernel = json.loads(runt("ps", "--json").stdout)["runtimes"][0]["pid"]
+    status = document(runt)
+    os.kill(status["daemon"]["pid"], signal.SIGSTOP)
+    os.kill(status["keeper"]["pid"], signal.SIGKILL)
+    done = service(runt, "stop", "--kernels")
+    assert "the keeper ended the kernels" in done.stdout
+    assert wait_for_exit(kernel, 20)
+
+
+def test_without_keeper_and_daemon_they_end_too(runt: Runt) -> None:
+    runt("eval", "x = 8")
+    kernel = json.loads(runt("ps", "--json").stdout)["runtimes"][0]["pid"]
+    status = document(runt)
+    for name in ("daemon", "keeper"):
+        os.kill(status[name]["pid"], signal.SIGKILL)
+    assert "ended 1 kernel" in service(runt, "stop", "--kernels").stdout
+    assert wait_for_exit(kernel, 20)
+
+
+def test_a_restart_to_a_socket_that_cannot_be_is_refused(runt: Runt) -> None:
+    service(runt, "start")
+    before = document(runt)["daemon"]
+    done = runt("service", "restart", env={"RUNTIMED_SOCKET": "/proc/nope/o.sock"})
+    assert (done.returncode, "/proc/nope cannot be made" in done.stderr) == (5, True)
+    assert "nothing was changed" in done.stderr
+    assert document(runt)["daemon"] == before
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
+def test_so_is_one_to_a_program_that_is_too_old(runt: Runt, state: State, is_running: bool) -> None:
+    service(runt, "start")
+    if not is_running:
+        service(runt, "stop")
+    before = document(runt)["daemon"]
+    with contextlib.closing(sqlite3.connect(state.files.database)) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute(f"PRAGMA user_version = {version + 1000}")
+    done = service(runt, "restart", status=5)
+    assert f"the database has schema {version + 1000}, this runtimed knows" in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert document(runt)["daemon"] == before
+    with contextlib.closing(sqlite3.connect(state.files.database)) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+    service(runt, "restart")

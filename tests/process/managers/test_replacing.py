@@ -11,6 +11,7 @@ import pytest
 
 from runtimed.managers import units
 from runtimed.managers.waiting import wait_for_exit
+from tests.harness.systemd import RUNTIMED
 from tests.process.daemon.adoption.waiting import until
 from tests.process.managers.test_failing import environment, evaluate, executable, service
 
@@ -118,11 +119,17 @@ def test_a_program_that_cannot_start_is_not_put_in_its_place(busy: Manager) -> N
     assert (pids(busy), (busy.unit_dir / units.DAEMON).read_text()) == (before, unit)
 
 
-@pytest.mark.parametrize("how", ["manager", "drop-in"])
+@pytest.mark.parametrize("how", ["manager", "drop-in", "file", "program"])
 def test_so_are_settings_of_the_managers_own(busy: Manager, how: str) -> None:
     before = pids(busy)
     if how == "manager":
         busy.systemctl("set-environment", 'RUNTIMED_LOG_LEVEL=it\'s\n"NOPE" é')
+    elif how == "file":
+        path = busy.write(busy.home / "a b.env", 'RUNTIMED_LOG_LEVEL="a NOPE"\n')
+        busy.drop_in(units.DAEMON, f"[Service]\nEnvironmentFile={path}\n")
+    elif how == "program":
+        starts = f"/usr/bin/env RUNTIMED_LOG_LEVEL=NOPE {RUNTIMED} --take-over"
+        busy.drop_in(units.DAEMON, f"[Service]\nExecStart=\nExecStart={starts}\n")
     else:
         busy.drop_in(units.DAEMON, '[Service]\nEnvironment="RUNTIMED_LOG_LEVEL=a NOPE"\n')
     for verb in ("restart", "install", "start"):
@@ -130,6 +137,11 @@ def test_so_are_settings_of_the_managers_own(busy: Manager, how: str) -> None:
         assert "RUNTIMED_LOG_LEVEL" in done.stderr
         assert "NOPE" in done.stderr
     assert pids(busy) == before
+
+
+def test_a_start_that_fails_all_the_same_says_why(busy: Manager) -> None:
+    busy.drop_in(units.DAEMON, "[Service]\nExecStartPre=/bin/sh -c 'echo not today; exit 1'\n")
+    assert "not today" in service(busy, "restart", status=5).stderr
 
 
 # The state directory of a service that answers elsewhere

@@ -61,3 +61,11 @@ def test_what_is_in_use_is_not_touched(own: Instance, state: Path, name: str) ->
         assert holder_of(str(state / name)) == 0
     assert holder_of(str(state / name)) is None
     assert (state / "runtimed.db").exists()
+
+
+def test_launchds_logs_are_looked_for_where_launchd_is(
+    own: Instance, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := home / "file").touch()
+    monkeypatch.setenv("HOME", str(file))
+    assert data.remove(own, "/nowhere/config.toml") == []

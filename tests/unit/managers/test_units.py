@@ -38,7 +38,8 @@ def test_a_second_one_has_names_and_places_of_its_own(own: Instance, second: Ins
     text = units.render(units.DAEMON, "/usr/bin/runtimed", second)
     assert units.is_of(text, second)
     assert not units.is_of(text, own)
-    assert not units.is_of(text, second._replace(config=None))
+    assert units.is_of(text, second._replace(config=None))
+    assert not units.is_of(text, second._replace(socket="/other"))
     assert units.is_of(units.render(units.DAEMON, "/usr/bin/runtimed", own), own)
 
 
