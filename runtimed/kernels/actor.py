@@ -144,7 +144,6 @@ class Actor:
             await self._bell.wait()
             self._bell.clear()
             await self.reading.catch_up()
-            self.reading.has_ended.set()
             if self._is_unsaved:
                 self._is_unsaved = False
                 batch = Batch(now_ms())

@@ -33,12 +33,10 @@ class Reading:
     """How one actor reads its journal. Part of it, and called in its task alone.
 
     ``end`` is how far the journal reaches, by the keeper's last word in this connection to it.
-    ``has_ended`` is set whenever it was read as far as it goes.
     """
 
     def __init__(self, actor: Actor) -> None:
         self.end: int | None = None
-        self.has_ended = asyncio.Event()
         self._actor = actor
 
     async def catch_up(self) -> None:
