@@ -66,13 +66,15 @@ def _recover_running(runtime: Runtime, last_at_ns: int, legacy: Legacy, is_plann
         identity = Identity(facts.pid, facts.start_time or 0, facts.boot_id or "")
         # One that has died since is to be heard out.
         if overheard is None and not identity.is_alive():
+            if facts.has_unanswered:  # what it said of that, nobody heard
+                _note_absence(runtime, last_at_ns)
             runtime.exited("unknown", pid=facts.pid)
             runtime.discard_endpoints()
             return
     elif not facts.channels:
         return
     if not is_planned or (overheard is not None and not overheard.is_complete):
-        runtime.event(Event.GAP, reason="keeper_down", from_ns=last_at_ns, to_ns=time.time_ns())
+        _note_absence(runtime, last_at_ns)
     # What is running answers on shell and may ask on stdin: these must not wait for a dispatch.
     channels = CHANNELS if facts.launched or facts.has_unanswered else facts.channels
     runtime.open(
@@ -85,3 +87,7 @@ def _recover_running(runtime: Runtime, last_at_ns: int, legacy: Legacy, is_plann
         ip=facts.ip,
     )
     runtime.environment = legacy.environment or runtime.environment
+
+
+def _note_absence(runtime: Runtime, last_at_ns: int) -> None:
+    runtime.event(Event.GAP, reason="keeper_down", from_ns=last_at_ns, to_ns=time.time_ns())

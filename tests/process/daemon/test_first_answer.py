@@ -35,6 +35,7 @@ def test_what_ended_together_with_everything_is_dead_in_the_first_answer(state: 
         found: Any = client.call("execution.get", {"execution": cell["id"]})
         died: Any = client.call("runtime.get", {"runtime": runtime["id"]})
     assert (found["status"], died["status"]) == ("kernel_died", "dead")
+    assert found["gap"]["reason"] == "keeper_down"
     fresh.dispose()
 
 
