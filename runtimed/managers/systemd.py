@@ -356,7 +356,7 @@ class Systemd:
             # It runs, or ran, detached, unless one that was started by us runs now.
             if not any(self._pid(unit) for unit in names):
                 return LogPlaces(files=[state.daemon_log, state.keeper_log])
-        if not self.is_installed():
+        if self._installed_service() and not self.is_installed():
             names = (self.daemon_units[1], self.keeper_units[1])  # the others are another's
         # Not --user: root's user units write to the system's journal.
         return LogPlaces(journal=["journalctl", *(f"--user-unit={unit}" for unit in names)])
