@@ -61,6 +61,8 @@ def test_it_misses_no_display_while_it_is_stopped(
         code = COMPUTING.format(begun=begun, go=str(go), calls=str(calls)) + code
     else:
         kill_keeper(daemon)
+        daemon.call("execution.eval", runtime=runtime, code="1", wait_s=60)
+        time.sleep(0.5)  # the kernel makes room 0.1 s after the last keeper has gone, not sooner
     cell = daemon.call("execution.submit", runtime=runtime, code=code)
     if is_busy:
         wait_for(truth, "computing")
