@@ -14,7 +14,7 @@ run: .venv/.ready
 # kernels are spoken to; three shells complete, and two programs read the manual pages.
 test: .venv/.ready-test
 	@tools/install-kernels
-	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm faketime=faketime \
+	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm faketime=faketime tmux=tmux \
 		gcc=gcc systemctl=systemd unshare=util-linux zsh=zsh fish=fish groff=groff-base mandoc=mandoc
 	$(BIN)/python -m pytest -n 4 $(ARGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 
@@ -15,6 +16,7 @@ FIGURES = (
     "many_kernels",
     "daemon_start",
     "adoption",
+    "history",
 )
 
 
@@ -23,6 +25,8 @@ def main(names: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"no figure {', '.join(unknown)}; there are: {', '.join(FIGURES)}\n")
         return 2
+    # As Ctrl-C does: what was started and made for a figure is ended and removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for name in names or FIGURES:
         for value in import_module(f"bench.{name}").measure():
             sys.stdout.write(f"{value}\n")

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem, ShellComplete
 
 from runt import exits, session
 from runt.ids import short
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

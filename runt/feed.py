@@ -9,7 +9,7 @@ arrive twice (an execution brings its id).
 from __future__ import annotations
 
 from runt.session import ATTEMPTS, GONE
-from runtimed.client.connect import CallFailed, unreachable
+from runtimed.client.connecting import CallFailed, unreachable
 from runtimed.paths import socket_path
 
 TYPE_CHECKING = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runt.signals import Signals
     from runt.terminal import Answers
     from runt.writer import Writer
-    from runtimed.client.connect import CallFailed
+    from runtimed.client.connecting import CallFailed
 
 #: With more than this waiting for our stdout, no more is read; the daemon then tells its hub.
 _ENOUGH_PENDING_BYTES = 1 << 20

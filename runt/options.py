@@ -40,6 +40,32 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic since click
         return seconds
 
 
+class _OneWay(click.Option):
+    """A flag of two ways, of which one may be given."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        super().add_to_parser(parser, ctx)
+        for name in (*self.opts, *self.secondary_opts):
+            self._check(parser._long_opt[name], ctx)
+
+    def _check(self, way: Any, ctx: click.Context) -> None:
+        process = way.process
+
+        def checked(value: Any, state: Any) -> None:
+            if state.opts.get(self.name, way.const) != way.const:
+                both = f"{self.opts[0]} and {self.secondary_opts[0]}"
+                raise click.UsageError(f"{both} exclude each other.", ctx)
+            process(value, state)
+
+        way.process = checked
+
+
+whose_option = click.option(
+    "--mine/--foreign",
+    cls=_OneWay,
+    default=None,
+    help="Only through runtimed, or only elsewhere.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 

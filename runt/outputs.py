@@ -5,6 +5,10 @@ An output is what nbformat 4.5 says it is. What cannot be text is named in angle
 
 from __future__ import annotations
 
+from runtimed.client.blobs import is_blob as is_blob
+from runtimed.client.blobs import of_blob as of_blob
+from runtimed.client.blobs import with_blobs as with_blobs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -91,32 +95,3 @@ def blobs(value: object) -> list[dict[str, Any]]:
         if name in ("text", "data", "output") or name.startswith("text/"):
             found += blobs(inner)
     return found
-
-
-def is_blob(value: object) -> bool:
-    """Say whether this stands in the place of a value that is too large to be inline."""
-    return isinstance(value, dict) and "blob" in value and "encoding" in value
-
-
-def with_blobs(value: Any, found: dict[str, Any]) -> Any:
-    """Return the value with the blobs that were found in their places."""
-    if is_blob(value):
-        return found.get(value["blob"], value)
-    if isinstance(value, dict):
-        return {name: with_blobs(inner, found) for name, inner in value.items()}
-    return value
-
-
-def of_blob(reference: dict[str, Any], base64_text: str) -> object:
-    """Return the value that a blob stands for (`runtimed.api.types.BlobRef`)."""
-    import base64
-
-    encoding = reference["encoding"]
-    if encoding == "base64":
-        return base64_text
-    content = base64.b64decode(base64_text)
-    if encoding == "json":
-        import json
-
-        return json.loads(content)
-    return content.decode("utf-8", "replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runt.failures import UsageFailure
-from runtimed.environ import inheritable
+from runtimed.environ import as_text, inheritable, of_caller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 
 #: Any of these makes a directory a project.
 MARKERS = (".git", "pyproject.toml", ".venv")
-
-#: Variables that are about the terminal and shell that a command is typed into.
-SESSION_VARIABLES = frozenset(
-    ("_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID", "RUNT_RUNTIME")
-)
 
 
 def cwd() -> str:
@@ -53,24 +48,18 @@ def environment(added: Iterable[str] = (), *, clean: bool = False) -> dict[str, 
     place of all; ``added`` are ``NAME=VALUE`` strings, or a ``NAME`` taken from the caller.
     Raises `UsageFailure` for one that is neither.
     """
-    taken = {
-        name: value
-        for name, value in inheritable(os.environ).items()
-        if (name in _LOGIN_VARIABLES if clean else name not in SESSION_VARIABLES)
-    }
+    taken = of_caller(os.environ)
+    if clean:
+        login = {n: v for n, v in inheritable(os.environ).items() if n in _LOGIN_VARIABLES}
+        taken = {name: as_text(value) for name, value in login.items()}
     for item in added:
         name, equals, value = item.partition("=")
         if not name:
             raise UsageFailure(f"--env takes NAME=VALUE or NAME, not {item!r}")
         if not equals and name not in os.environ:
             raise UsageFailure(f"--env {name}: there is no variable of that name here to pass on")
-        taken[name] = value if equals else os.environ[name]
-    return {_text(name): _text(value) for name, value in taken.items() if name}
+        taken[as_text(name)] = as_text(value if equals else os.environ[name])
+    return taken
 
 
 _LOGIN_VARIABLES = frozenset(("HOME", "USER", "LOGNAME", "PATH", "LANG", "SHELL", "TMPDIR"))
-
-
-def _text(value: str) -> str:
-    """Return the value as JSON can carry it; bytes that are no UTF-8 become U+FFFD."""
-    return os.fsencode(value).decode("utf-8", "replace")

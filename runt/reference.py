@@ -30,10 +30,9 @@ A kernel that is started gets the caller's environment, less what belongs to the
 
 def page() -> str:
     """Return the page, Markdown."""
-    from runt.project import SESSION_VARIABLES
-    from runtimed.environ import NAMES, PREFIXES
+    from runtimed.environ import NAMES, PREFIXES, SESSION
 
-    names = [*sorted(SESSION_VARIABLES | NAMES), *(f"{prefix}*" for prefix in PREFIXES)]
+    names = [*sorted(SESSION | NAMES), *(f"{prefix}*" for prefix in PREFIXES)]
     head = _HEAD.replace("{session}", ", ".join(f"`{name}`" for name in names))
     parent = click.Context(group, info_name="runt")
     parts = [head]

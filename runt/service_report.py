@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runt import render, session
 from runtimed import __version__
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.managers import keepers
 from runtimed.managers.detached import answers_at, holder_of
 

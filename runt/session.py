@@ -6,7 +6,7 @@ import sys
 
 from runt import exits
 from runt.failures import Failure
-from runtimed.client.connect import CallFailed, HungUp, Nobody, dial
+from runtimed.client.connecting import CallFailed, HungUp, Nobody, dial
 from runtimed.client.lines import LineClient
 from runtimed.paths import socket_path
 
@@ -56,7 +56,7 @@ def _dialled(path: str, *, start: bool) -> socket:
 
 def _who_cannot_be_reached(path: str) -> CallFailed | None:
     """Return the failure of a daemon that runs, but not at its socket, where that is so."""
-    from runtimed.client.connect import unreachable
+    from runtimed.client.connecting import unreachable
     from runtimed.managers.detached import holder_of
     from runtimed.managers.instance import current
 

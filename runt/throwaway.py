@@ -9,7 +9,7 @@ from runt import exits, session
 from runt.ids import new_id, short
 from runt.live import Detached
 from runt.signals import Signals
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _IDLE_STOP_S = 86_400.0
 
 
-def start(params: dict[str, Any]) -> dict[str, Any]:
+def start(params: dict[str, Any], *, idle_stop_s: float | None = _IDLE_STOP_S) -> dict[str, Any]:
     """Start it, and say its notices.
 
     Raises `Detached` after a signal, when what was being started is gone again.
     """
-    starting = _Starting({**params, "idle_stop_s": _IDLE_STOP_S})
+    starting = _Starting(params if idle_stop_s is None else {**params, "idle_stop_s": idle_stop_s})
     with Signals() as signals:
         client = signals.leaving_default(session.connect)()
         try:
@@ -103,6 +103,8 @@ class _Starting:
 
     def _end(self) -> None:
         """End what is being started, if it is there yet; else its answer tells of it."""
+        if "name" not in self._params:
+            return
         try:
             found = session.call("runtime.get", {"runtime": self._params["name"]})
         except CallFailed:

@@ -29,6 +29,8 @@ from runtimed.server.hall import Limits
 from runtimed.server.unix import UnixServer
 from runtimed.service.context import Context
 from runtimed.service.handlers import HANDLERS
+from runtimed.service.history_index import HistoryIndex
+from runtimed.service.retention import Retention
 from runtimed.store.blobs import Blobs
 from runtimed.store.db import Store
 from runtimed.supervision import ServiceManager
@@ -67,7 +69,10 @@ class Daemon:
         self._store = Store(state.database, config)
         blobs = Blobs(state.blobs, config.blob_limit_bytes)
         hub = Hub(self._store, config)
-        self._supervisor = Supervisor(Recorder(self._store, hub), blobs, config, state)
+        recorder = Recorder(self._store, hub)
+        self._supervisor = Supervisor(recorder, blobs, config, state)
+        self._index = HistoryIndex(self._store, recorder, state.search)
+        self._retention = Retention(recorder, blobs, self._index, config)
         self._reporter = Reporter(ServiceManager(), self._supervisor)
         starter = Starter(self._supervisor)
         self._adopter = Adopter(self._supervisor, starter.finder)
@@ -77,6 +82,8 @@ class Daemon:
             store=self._store,
             blobs=blobs,
             hub=hub,
+            index=self._index,
+            retention=self._retention,
             supervisor=self._supervisor,
             starter=starter,
             adopter=self._adopter,
@@ -128,7 +135,12 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             line_bytes = self._config.max_request_bytes
             limits = Limits(
-                line_bytes=line_bytes, unended_bytes=4 * line_bytes, batch=self._config.max_batch
+                line_bytes=line_bytes,
+                unended_bytes=4 * line_bytes,
+                batch=self._config.max_batch,
+                event_heartbeat_s=self._config.event_heartbeat_s,
+                http_head_s=self._config.http_head_s,
+                http_idle_s=self._config.http_idle_s,
             )
             # The first caller may name a kernel that runs, or ask what became of one.
             looks = (self._supervisor.has_caught_up, self._adopter.has_looked)
@@ -137,6 +149,8 @@ class Daemon:
             await server.start()
             runtimes = tasks.create_task(self._supervisor.run(), name="supervisor")
             adoption = tasks.create_task(self._adopter.run(), name="adopter")
+            indexing = tasks.create_task(self._index.run(), name="history index")
+            retention = tasks.create_task(self._retention.run(), name="retention")
             settle_memory()
             watchdogs = tasks.create_task(self._reporter.feed_watchdogs(), name="watchdogs")
             ready()
@@ -148,12 +162,15 @@ class Daemon:
             os.truncate(self._state.daemon_lock, 0)
             await server.stop(GRACE_S)
             adoption.cancel()
+            indexing.cancel()
+            retention.cancel()
             if self._stops_kernels:
                 await self._end_kernels()
             runtimes.cancel()
             watchdogs.cancel()
         with contextlib.suppress(StoreUnavailable):
             self._store.checkpoint()
+        await asyncio.to_thread(self._index.search.close)
         self._store.close()
 
     async def _end_kernels(self) -> None:

@@ -25,6 +25,10 @@ NAMES = frozenset(
     )
 )
 PREFIXES = ("WATCHDOG_", "LISTEN_")
+#: Variables that are about the terminal and shell that a command is typed into.
+SESSION = frozenset(
+    ("_", "SHLVL", "OLDPWD", "COLUMNS", "LINES", "WINDOWID", "TERM_SESSION_ID", "RUNT_RUNTIME")
+)
 
 
 def inheritable(env: Mapping[str, str]) -> dict[str, str]:
@@ -34,3 +38,16 @@ def inheritable(env: Mapping[str, str]) -> dict[str, str]:
         for name, value in env.items()
         if name not in NAMES and not name.startswith(PREFIXES)
     }
+
+
+def of_caller(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for a kernel that is started now: the caller's, less its session's."""
+    taken = {n: value for n, value in inheritable(env).items() if n not in SESSION}
+    return {as_text(name): as_text(value) for name, value in taken.items() if name}
+
+
+def as_text(value: str) -> str:
+    """Return the value as JSON can carry it; bytes that are no UTF-8 become U+FFFD."""
+    import os
+
+    return os.fsencode(value).decode("utf-8", "replace")

@@ -68,6 +68,7 @@ class Hub:
         *,
         runtime_id: str | None = None,
         execution_id: str | None = None,
+        notebook_id: str | None = None,
         types: Sequence[str] | None = None,
     ) -> Subscription:
         """Begin a subscription after the cursor; None begins with what comes next.
@@ -79,6 +80,7 @@ class Hub:
             self._position(since),
             runtime_id=runtime_id,
             execution_id=execution_id,
+            notebook_id=notebook_id,
             types=types,
         )
         if subscription.position == self.seq:
@@ -122,6 +124,7 @@ class Subscription:
         *,
         runtime_id: str | None,
         execution_id: str | None,
+        notebook_id: str | None,
         types: Sequence[str] | None,
     ) -> None:
         self.id = f"s{next(_ids)}"
@@ -129,10 +132,12 @@ class Subscription:
         self._hub = hub
         self._runtime_id = runtime_id
         self._execution_id = execution_id
+        self._notebook_id = notebook_id
         self._types = None if types is None else tuple(types)
         self._queue: deque[EventRow] = deque()
         self._queued_bytes = 0
         self._lagged = False
+        self._nudged = False
         self._closed = False
         self._wake = asyncio.Event()
         self._prefix = f'{{"subscription":"{self.id}",'.encode()
@@ -166,6 +171,8 @@ class Subscription:
             return False
         if self._runtime_id is not None and row.runtime_id != self._runtime_id:
             return False
+        if self._notebook_id is not None and row.notebook_id != self._notebook_id:
+            return False
         return self._types is None or row.type in self._types
 
     async def __aiter__(self) -> AsyncGenerator[list[bytes | Event], None]:
@@ -176,6 +183,10 @@ class Subscription:
                 yield [self._lagged_event()]
                 return
             if not self._queue:
+                if self._nudged:
+                    self._nudged = False
+                    yield []
+                    continue
                 self._wake.clear()
                 await self._wake.wait()
                 continue
@@ -193,6 +204,7 @@ class Subscription:
                 self.position,
                 runtime_id=self._runtime_id,
                 execution_id=self._execution_id,
+                notebook_id=self._notebook_id,
                 types=self._types,
                 limit=PAGE,
                 max_bytes=PAGE_BYTES,
@@ -216,9 +228,14 @@ class Subscription:
             self._prefix
             + (
                 f'"seq":{self.position},"cursor":"{self.cursor}","at":"{at}",'
-                '"type":"lagged","runtime":null,"execution":null,"data":{}}'
+                '"type":"lagged","runtime":null,"execution":null,"notebook":null,"data":{}}'
             ).encode()
         )
+
+    def nudge(self) -> None:
+        """Have it yield a page without events once there is nothing else that it could yield."""
+        self._nudged = True
+        self._wake.set()
 
     def close(self) -> None:
         """End the subscription; iteration stops."""

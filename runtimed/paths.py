@@ -169,6 +169,11 @@ class State:
         return os.path.join(self.dir, "runtimed.db")
 
     @property
+    def search(self) -> str:
+        """The search index; it follows from the database."""
+        return os.path.join(self.dir, "search.db")
+
+    @property
     def blobs(self) -> str:
         return os.path.join(self.dir, "blobs")
 
@@ -208,6 +213,11 @@ class State:
     @property
     def keeper_socket(self) -> str:
         return os.path.join(self.dir, "keeper.sock")
+
+    @property
+    def serve_token(self) -> str:
+        """The bearer token of ``runt serve``."""
+        return os.path.join(self.dir, "serve.token")
 
     def create(self) -> State:
         """Create what is missing, all 0700; raises `UnsafePath` or `OSError`."""

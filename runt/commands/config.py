@@ -10,7 +10,7 @@ import click
 from runt import exits, jsonout, render, session
 from runt.failures import DeniedFailure, UsageFailure
 from runt.options import json_option, quiet_option
-from runtimed.client.connect import CallFailed, Nobody
+from runtimed.client.connecting import CallFailed, Nobody
 from runtimed.config import BadSetting, find, load, settings
 from runtimed.paths import config_file
 

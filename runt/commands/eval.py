@@ -48,7 +48,7 @@ def evaluate(options: dict[str, Any]) -> int:
         return submit(params, options)
     if options["rm"]:
         return _throwaway(params, options)
-    return _follow(params, options)
+    return follow(params, options)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def _check(options: dict[str, Any]) -> None:
         raise UsageFailure("--stdin and --no-stdin exclude each other")
 
 
-def _follow(params: dict[str, Any], options: dict[str, Any]) -> int:
+def follow(params: dict[str, Any], options: dict[str, Any]) -> int:
     """Submit and follow to the end; print what was asked for."""
     from runt.feed import Feed
     from runt.live import Detached, Live
@@ -155,7 +155,7 @@ def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
     except Detached as detached:
         return detached.exit_code
     try:
-        return _follow({**params, "runtime": runtime["id"]}, options)
+        return follow({**params, "runtime": runtime["id"]}, options)
     finally:
         throwaway.remove(runtime["id"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,8 @@ import click
 from runt import completing, jsonout, render, session
 from runt.failures import ConflictFailure
 from runt.ids import short
-from runt.options import json_option, quiet_option
+from runt.options import json_option, quiet_option, whose_option
+from runt.when import moment
 
 if TYPE_CHECKING:
     from typing import Any
@@ -20,22 +22,22 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-def _time(execution: dict[str, Any]) -> str:
+def time_of(execution: dict[str, Any]) -> str:
     """Return when it was submitted: as it is for programs, by the clock on the wall for people."""
     at: str = execution["queued_at"]
     if not sys.stdout.isatty():
         return at
-    from datetime import datetime
-
     return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _who(execution: dict[str, Any]) -> str:
+def who(execution: dict[str, Any]) -> str:
+    """Return who requested it, `you` for whoever uses runt."""
     client = execution["requested_by"]["client"]
     return "you" if client == session.CLIENT else str(client)
 
 
-def _first_line(execution: dict[str, Any]) -> str:
+def first_line(execution: dict[str, Any]) -> str:
+    """Return the first line of its code that says something."""
     code: str = execution["code"]
     lines = [line for line in code.splitlines() if line.strip()]
     if not lines:
@@ -45,11 +47,11 @@ def _first_line(execution: dict[str, Any]) -> str:
 
 COLUMNS: tuple[render.Column, ...] = (
     ("ID", lambda e: short(e["id"])),
-    ("Time", _time),
+    ("Time", time_of),
     ("Runtime", lambda e: e["runtime"].get("notebook") or e["runtime"]["name"]),
     ("Status", lambda e: e["status"]),
-    ("Who", _who),
-    ("Code", _first_line),
+    ("Who", who),
+    ("Code", first_line),
 )
 
 
@@ -70,17 +72,28 @@ COLUMNS: tuple[render.Column, ...] = (
     metavar="N",
     help="So many at most.",
 )
+@click.option("--grep", metavar="TEXT", help="Only whose code has this text in it.")
+@click.option(
+    "--status", multiple=True, metavar="STATUS", help="Only in this status; may be repeated."
+)
+@click.option("--since", metavar="WHEN", help="Only from then on: RFC 3339, or how long ago (2d).")
+@click.option("--until", metavar="WHEN", help="Only before: as --since.")
+@whose_option
+@click.option("--pinned", is_flag=True, help="Only those that are pinned.")
 @quiet_option
 @json_option
-def command(runtime: str | None, number: int, quiet: bool, as_json: bool) -> None:
+def command(runtime: str | None, number: int, quiet: bool, as_json: bool, **filters: Any) -> None:
     """List what was run, newest first, whoever ran it: `you` through runt, `foreign` elsewhere.
 
-    Of a notebook: what was run in any kernel that it has had, by any name that it has had.
+    Of a notebook: what was run in any kernel that it has had, by any name that it has had. --grep
+    takes the text as it is, but for the case of ASCII letters; `runt search` finds words, in
+    output as well.
     """
     references: list[str | None] = [None]
     if runtime is not None:
         references = [*_meant(runtime)]
-    found = [execution for one in references for execution in _executions(one, number)]
+    params = filter_parameters(**filters)
+    found = [execution for one in references for execution in _executions(one, params, number)]
     found.sort(key=lambda execution: str(execution["id"]), reverse=True)
     del found[number:]
     if as_json:
@@ -92,13 +105,38 @@ def command(runtime: str | None, number: int, quiet: bool, as_json: bool) -> Non
         click.echo(text.encode("utf-8", "replace"), nl=False)
 
 
-def _executions(runtime: str | None, number: int) -> list[dict[str, Any]]:
+def filter_parameters(
+    *,
+    mine: bool | None,
+    status: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    grep: str | None = None,
+    pinned: bool = False,
+) -> dict[str, Any]:
+    """Return the parameters of ``execution.list`` that the options stand for."""
+    now = datetime.now(UTC)
+    params: dict[str, Any] = {
+        name: moment(text, now) for name, text in (("since", since), ("until", until)) if text
+    }
+    if mine is not None:
+        params["foreign"] = not mine
+    if status:
+        params["status"] = list(status)
+    if grep is not None:
+        params["grep"] = grep
+    if pinned:
+        params["pinned"] = True
+    return params
+
+
+def _executions(runtime: str | None, filters: dict[str, Any], number: int) -> list[dict[str, Any]]:
     """Return the newest executions, of one runtime or of all, newest first."""
-    params: dict[str, object] = {} if runtime is None else {"runtime": runtime}
+    params = filters if runtime is None else {**filters, "runtime": runtime}
     found: list[dict[str, Any]] = []
     while (wanted := number - len(found)) > 0:
         if found:
-            params["before"] = found[-1]["id"]
+            params = {**params, "before": found[-1]["id"]}
         asked = min(wanted, _PAGE)
         page = session.call("execution.list", {**params, "limit": asked})
         found += page

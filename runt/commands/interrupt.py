@@ -10,7 +10,7 @@ from runt import completing, exits, jsonout, session
 from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 #: How long it is looked at where nothing else is said; the daemon's default is the same.
 _WAIT_S = 5.0

@@ -10,6 +10,7 @@ import click
 from runt import completing, jsonout, session
 from runt.ids import short
 from runt.options import json_option, quiet_option
+from runt.outputs import size
 from runt.shows import gap_sentence, takes_colour
 from runtimed.model.text import without_ansi
 
@@ -49,8 +50,16 @@ def command(execution: str, lines: int | None, quiet: bool, as_json: bool, **fil
         jsonout.print_document("output", whole)
     elif quiet:
         click.echo(short(page["execution"]))
-    elif page.get("gap"):
+    else:
+        _say_what_is_missing(page)
+
+
+def _say_what_is_missing(page: dict[str, Any]) -> None:
+    if page.get("gap"):
         click.echo(f"runt: {gap_sentence(page['gap'])}", err=True)
+    if removed := page.get("outputs_removed"):
+        what = f"{size(removed['size_bytes'])} of output were removed {removed['reason']}"
+        click.echo(f"runt: {what}, at {removed['at']}", err=True)
 
 
 def _print(page: dict[str, Any], *, quiet: bool, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import click
 from runt import jsonout, render, session
 from runt.ids import short
 from runt.options import json_option, quiet_option
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 
 @click.command("ps")

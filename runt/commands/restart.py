@@ -10,7 +10,7 @@ from runt import jsonout, project, session
 from runt.commands.start import say_notices
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option, runtimes_argument
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 
 @click.command("restart")

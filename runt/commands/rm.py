@@ -7,7 +7,7 @@ import click
 from runt import jsonout, session
 from runt.ids import short
 from runt.options import for_each, json_option, quiet_option, runtimes_argument
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 
 @click.command("rm")

@@ -11,7 +11,7 @@ import click
 from runt import exits, jsonout, service_report, session
 from runt.failures import ConflictFailure, DeniedFailure, Failure, UsageFailure
 from runt.options import json_option, quiet_option
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.managers import keepers, linger
 from runtimed.managers.detached import Detached, holder_of, start_keeper, wait_until_free
 from runtimed.managers.failures import ForeignFile, ServiceFailure, Unfit

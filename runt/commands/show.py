@@ -10,7 +10,7 @@ from runt import completing, jsonout, render, session
 from runt.failures import NotFoundFailure
 from runt.ids import short
 from runt.options import json_option, quiet_option
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 
 @click.command("show")

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runt import project, session
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.managers.detached import holder_of
 from runtimed.managers.instance import current
 from runtimed.managers.protocol import choose

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runt import session
 from runt.doctor.finding import Finding, counted, some
 from runt.render import home
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -36,21 +36,30 @@ class Call(
     effect: ClassVar[Effect]
     result: ClassVar[Any]
     errors: ClassVar[tuple[type[Exception], ...]]
+    rest: ClassVar[tuple[str, ...]]
 
 
 REGISTRY: dict[str, type[Call[Any]]] = {}
 
 
 def api(
-    method: str, effect: Effect, *, errors: tuple[type[Exception], ...] = ()
+    method: str,
+    effect: Effect,
+    *,
+    errors: tuple[type[Exception], ...] = (),
+    rest: tuple[str, ...] = (),
 ) -> Callable[[type[T]], type[T]]:
-    """Register a call class under its method name. Raises `TypeError` on a second one."""
+    """Register a call class under its method name. Raises `TypeError` on a second one.
+
+    ``rest`` are the call's places in HTTP, such as "GET /v0/runtimes/{runtime}": what stands in
+    braces is a field of the call's, the others come from the query (GET, HEAD, DELETE) or body.
+    """
 
     def register(cls: type[T]) -> type[T]:
         if method in REGISTRY:
             raise TypeError(f"method {method!r} is declared twice")
         (base,) = cls.__orig_bases__  # type: ignore[attr-defined]
-        cls.method, cls.effect, cls.errors = method, effect, errors
+        cls.method, cls.effect, cls.errors, cls.rest = method, effect, errors, rest
         (cls.result,) = get_args(base)
         REGISTRY[method] = cls
         return cls

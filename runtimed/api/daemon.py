@@ -8,14 +8,55 @@ from msgspec import Meta
 
 from runtimed.api.call import Call, Effect, api
 from runtimed.api.errors import BadRequest
-from runtimed.api.types import DaemonStatus, Hello, Nothing
+from runtimed.api.types import Document, Nothing
 
 #: Versions of the protocol that this code speaks, lowest and highest.
 PROTOCOL = [1, 1]
 SERVICE = "runtimed.jupyter"
 
 
-@api("daemon.hello", Effect.READ, errors=(BadRequest,))
+class Hello(Document):
+    """Who answers. ``protocol`` is the range of versions, lowest and highest."""
+
+    service: str
+    version: str
+    protocol: list[int]
+    pid: int
+    state_dir: str
+
+
+class DaemonStatus(Document):
+    """What the daemon holds and uses.
+
+    ``used_bytes`` counts towards ``limit_bytes``, beyond which the oldest outputs are removed: the
+    database without its free pages and its log, the search index, the blobs that something refers
+    to. ``retention`` is ``ok``, or says in a sentence why the limit cannot be kept. ``unindexed``
+    executions are not in that index yet, so neither search nor grep finds them.
+    """
+
+    version: str
+    pid: int
+    started_at: str
+    socket: str
+    state_dir: str
+    keeper_pid: int | None
+    keeper_version: str | None
+    """Null also for a keeper of an older kind, which does not tell."""
+    runtimes: dict[str, int]
+    executions: dict[str, int]
+    database_bytes: int
+    blobs_bytes: int
+    journal_bytes: int
+    used_bytes: int
+    limit_bytes: int
+    retention: str
+    unindexed: int
+    rss_bytes: int
+    cursor: str
+    store: str
+
+
+@api("daemon.hello", Effect.READ, errors=(BadRequest,), rest=("GET /v0/daemon/hello",))
 class DaemonHello(Call[Hello], frozen=True, kw_only=True):
     """Say who calls, and learn who answers. Optional; the first request if it is sent."""
 
@@ -26,23 +67,23 @@ class DaemonHello(Call[Hello], frozen=True, kw_only=True):
     ] = None
 
 
-@api("daemon.status", Effect.READ)
+@api("daemon.status", Effect.READ, rest=("GET /v0/daemon",))
 class DaemonStatusGet(Call[DaemonStatus], frozen=True, kw_only=True):
     """Return what the daemon holds and uses."""
 
 
-@api("daemon.stop", Effect.DESTROY)
+@api("daemon.stop", Effect.DESTROY, rest=("POST /v0/daemon/stop",))
 class DaemonStop(Call[Nothing], frozen=True, kw_only=True):
     """Stop the daemon. Kernels live on, unless they are to end too."""
 
     kernels: Annotated[bool, Meta(description="Also end all kernels that we started.")] = False
 
 
-@api("daemon.announce", Effect.WRITE)
+@api("daemon.announce", Effect.WRITE, rest=("POST /v0/daemon/announce",))
 class DaemonAnnounce(Call[list[str]], frozen=True, kw_only=True):
     """Return what a person must be told once, and has not been: it counts as said by this."""
 
 
-@api("rpc.discover", Effect.READ)
+@api("rpc.discover", Effect.READ, rest=("GET /v0/openrpc.json",))
 class RpcDiscover(Call[dict[str, Any]], frozen=True, kw_only=True):
     """Return the OpenRPC document of this service."""

@@ -46,7 +46,7 @@ class DoctorReport(Document):
     """Directories of journals whose runtimes are on no list."""
 
 
-@api("daemon.doctor", Effect.READ, errors=(StoreUnavailable,))
+@api("daemon.doctor", Effect.READ, errors=(StoreUnavailable,), rest=("GET /v0/daemon/doctor",))
 class DaemonDoctor(Call[DoctorReport], frozen=True, kw_only=True):
     """Look at what only the daemon sees: its environment, database, keeper and journals."""
 
@@ -55,6 +55,11 @@ class DaemonDoctor(Call[DoctorReport], frozen=True, kw_only=True):
     ] = 10
 
 
-@api("daemon.forget_transports", Effect.WRITE, errors=(StoreUnavailable,))
+@api(
+    "daemon.forget_transports",
+    Effect.WRITE,
+    errors=(StoreUnavailable,),
+    rest=("POST /v0/daemon/forget_transports",),
+)
 class DaemonForgetTransports(Call[list[TcpKernel]], frozen=True, kw_only=True):
     """Forget which kernelspecs need tcp, and return them: each is tried over ipc once more."""

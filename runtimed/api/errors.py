@@ -4,14 +4,16 @@
 
     ApiError                   exit code
     ├── BadRequest             2   ParseError · InvalidRequest · MethodNotFound · InvalidParams
-    │                              · RequestTooLarge · BadConfiguration
+    │                              · RequestTooLarge · BadConfiguration · NotANotebook
     ├── NotFound               3   RuntimeNotFound · ExecutionNotFound · KernelNotFound
-    │                              · EnvironmentNotFound · BlobNotFound
+    │                              · EnvironmentNotFound · BlobNotFound · NotebookNotFound
+    │                              · CellNotFound · FileMissing
     ├── Conflict               4   AmbiguousReference · RuntimeAlive · RuntimeDead · NameTaken
     │                              · ExecutionConflict · NotWaitingForInput · StaleCursor
     │                              · CannotInterrupt · NotOurs · NoServer · KernelBusy
     │                              · VariablesUnsupported · NotConfirmed
-    │                              · KernelUnresponsive
+    │                              · KernelUnresponsive · StaleEdit · FileChanged
+    │                              · FileUnusable
     ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
     │                              · StoreUnavailable · KeeperUnavailable
     │                              · FinderUnavailable
@@ -26,6 +28,60 @@ The same classes are raised by handlers, sent by the server and raised again by 
 
 from __future__ import annotations
 
+from runtimed.api.conflicts import (
+    AmbiguousReference as AmbiguousReference,
+)
+from runtimed.api.conflicts import (
+    CannotInterrupt as CannotInterrupt,
+)
+from runtimed.api.conflicts import (
+    Conflict as Conflict,
+)
+from runtimed.api.conflicts import (
+    ExecutionConflict as ExecutionConflict,
+)
+from runtimed.api.conflicts import (
+    FileChanged as FileChanged,
+)
+from runtimed.api.conflicts import (
+    FileUnusable as FileUnusable,
+)
+from runtimed.api.conflicts import (
+    KernelBusy as KernelBusy,
+)
+from runtimed.api.conflicts import (
+    KernelUnresponsive as KernelUnresponsive,
+)
+from runtimed.api.conflicts import (
+    NameTaken as NameTaken,
+)
+from runtimed.api.conflicts import (
+    NoServer as NoServer,
+)
+from runtimed.api.conflicts import (
+    NotConfirmed as NotConfirmed,
+)
+from runtimed.api.conflicts import (
+    NotOurs as NotOurs,
+)
+from runtimed.api.conflicts import (
+    NotWaitingForInput as NotWaitingForInput,
+)
+from runtimed.api.conflicts import (
+    RuntimeAlive as RuntimeAlive,
+)
+from runtimed.api.conflicts import (
+    RuntimeDead as RuntimeDead,
+)
+from runtimed.api.conflicts import (
+    StaleCursor as StaleCursor,
+)
+from runtimed.api.conflicts import (
+    StaleEdit as StaleEdit,
+)
+from runtimed.api.conflicts import (
+    VariablesUnsupported as VariablesUnsupported,
+)
 from runtimed.api.failure import ApiError as ApiError
 
 #: Exit codes of ``runt`` that are no error of the API (DESIGN §4).
@@ -82,6 +138,15 @@ class BadConfiguration(BadRequest):
     code = -32002
 
 
+class NotANotebook(BadRequest):
+    """{path} is not a notebook that can be read: {detail}"""
+
+    code = -32003
+    http_status = 422
+    path: str
+    detail: str
+
+
 class NotFound(ApiError):
     """There is no such thing."""
 
@@ -125,129 +190,25 @@ class BlobNotFound(NotFound):
     sha256: str
 
 
-class Conflict(ApiError):
-    """The request does not fit what is there now."""
+class NotebookNotFound(NotFound):
+    """No notebook is called {notebook}; `runt notebook list` lists those that are open."""
 
-    code = -32020
-    http_status = 409
-    exit_code = 4
-
-
-class AmbiguousReference(Conflict):
-    """{reference} may be any of: {candidates}"""
-
-    code = -32021
-    reference: str
-    candidates: list[str]
-
-    def message(self) -> str:
-        return f"{self.data['reference']} may be any of: {', '.join(self.data['candidates'])}"
+    code = -32016
+    notebook: str
 
 
-class RuntimeAlive(Conflict):
-    """Runtime {runtime} may be alive; `runt {verb} {runtime}` ends it first."""
+class CellNotFound(NotFound):
+    """No cell is called {cell}."""
 
-    code = -32022
-    runtime: str
-    verb: str
-
-
-class RuntimeDead(Conflict):
-    """Runtime {runtime} is dead ({reason})."""
-
-    code = -32023
-    runtime: str
-    reason: str
+    code = -32017
+    cell: str
 
 
-class ExecutionConflict(Conflict):
-    """Execution {execution} was submitted already, with another {difference}."""
+class FileMissing(NotFound):
+    """There is no file {path}."""
 
-    code = -32024
-    execution: str
-    difference: str
-
-
-class NameTaken(Conflict):
-    """A living runtime is called {wanted} already: {runtime}."""
-
-    code = -32025
-    wanted: str
-    runtime: str
-
-
-class NotWaitingForInput(Conflict):
-    """Execution {execution} is not waiting for input; it is {status}."""
-
-    code = -32026
-    execution: str
-    status: str
-
-
-class StaleCursor(Conflict):
-    """The cursor {cursor} is not of this store ({detail}); subscribe without it to begin anew."""
-
-    code = -32027
-    cursor: str
-    detail: str
-
-
-class CannotInterrupt(Conflict):
-    """Runtime {runtime} was not interrupted: {reason}."""
-
-    code = -32028
-    runtime: str
-    reason: str
-
-
-class NotOurs(Conflict):
-    """Runtime {runtime} was started by {owner}; `runt {verb} --force {runtime}` does it anyway."""
-
-    code = -32029
-    runtime: str
-    owner: str
-    verb: str
-
-
-class NoServer(Conflict):
-    """Runtime {runtime} was started by {owner}, and has no Jupyter server that could restart it;
-    `runt stop --force {runtime}` ends it, `runt start` begins another.
-    """
-
-    code = -32070
-    runtime: str
-    owner: str
-
-
-class NotConfirmed(Conflict):
-    """Runtime {runtime} was not sent a signal: {reason}."""
-
-    code = -32073
-    runtime: str
-    reason: str
-
-
-class KernelBusy(Conflict):
-    """The kernel of runtime {runtime} is busy, and has no subshell to look inside meanwhile."""
-
-    code = -32071
-    runtime: str
-
-
-class KernelUnresponsive(Conflict):
-    """The kernel of runtime {runtime} does not answer: its process is stopped, or hangs."""
-
-    code = -32074
-    runtime: str
-
-
-class VariablesUnsupported(Conflict):
-    """The variables of a kernel of {language} cannot be listed: {reason} (runtime {runtime})."""
-
-    code = -32072
-    runtime: str
-    language: str
-    reason: str
+    code = -32018
+    path: str
 
 
 class Unavailable(ApiError):
@@ -322,18 +283,21 @@ class KernelProgramMissing(KernelDidNotStart):
     """Kernel {kernel} did not start, its program is missing: {detail}"""
 
     code = -32041
+    http_status = 422
 
 
 class EnvironmentUnusable(KernelDidNotStart):
     """{kernel} cannot run a kernel: {detail}"""
 
     code = -32042
+    http_status = 422
 
 
 class LimitsNotInForce(KernelDidNotStart):
     """Kernel {kernel} was not started, as it would run without its limits: {detail}"""
 
     code = -32043
+    http_status = 422
 
 
 class Denied(ApiError):

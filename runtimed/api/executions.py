@@ -97,19 +97,40 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
     ) = None
 
 
-@api("execution.submit", Effect.WRITE, errors=_SUBMIT_ERRORS)
+@api(
+    "execution.submit",
+    Effect.WRITE,
+    errors=_SUBMIT_ERRORS,
+    rest=(
+        "POST /v0/executions -> /v0/executions/{id}",
+        "POST /v0/runtimes/{runtime}/executions -> /v0/executions/{id}",
+    ),
+)
 class ExecutionSubmit(_Submission, frozen=True, kw_only=True):
     """Queue code and return at once; it is stored before this is answered."""
 
 
-@api("execution.eval", Effect.WRITE, errors=_SUBMIT_ERRORS)
+@api(
+    "execution.eval",
+    Effect.WRITE,
+    errors=_SUBMIT_ERRORS,
+    rest=(
+        "POST /v0/executions?wait_s -> /v0/executions/{id}",
+        "POST /v0/runtimes/{runtime}/executions?wait_s -> /v0/executions/{id}",
+    ),
+)
 class ExecutionEval(_Submission, frozen=True, kw_only=True):
     """Queue code, wait, and return the execution with its outputs, final or not."""
 
     wait_s: WaitSeconds | None = None
 
 
-@api("execution.get", Effect.READ, errors=(ExecutionNotFound,))
+@api(
+    "execution.get",
+    Effect.READ,
+    errors=(ExecutionNotFound,),
+    rest=("GET /v0/executions/{execution}",),
+)
 class ExecutionGet(Call[Execution], frozen=True, kw_only=True):
     """Return one execution with its outputs."""
 
@@ -117,18 +138,55 @@ class ExecutionGet(Call[Execution], frozen=True, kw_only=True):
     outputs: bool = True
 
 
-@api("execution.list", Effect.READ, errors=_FIND_ERRORS)
+@api(
+    "execution.list",
+    Effect.READ,
+    errors=(*_FIND_ERRORS, ExecutionNotFound, InvalidParams, StoreUnavailable),
+    rest=(
+        "GET /v0/executions",
+        "GET /v0/runtimes/{runtime}/executions",
+    ),
+)
 class ExecutionList(Call[list[Execution]], frozen=True, kw_only=True):
     """List executions, newest first, without outputs."""
 
     runtime: Annotated[str | None, Meta(description="Only of this runtime.")] = None
     status: Annotated[list[ExecutionStatus] | None, Meta(description="Only in these.")] = None
     cell: Annotated[Cell | None, Meta(description="Only of this cell.")] = None
-    before: Annotated[str | None, Meta(description="Only older than this execution id.")] = None
+    foreign: Annotated[
+        bool | None,
+        Meta(description="true: only what others ran; false: only what was submitted through us."),
+    ] = None
+    pinned: Annotated[bool, Meta(description="Only those that are pinned.")] = False
+    grep: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=1000,
+                description="Only whose code has this text in it, as it is but for the case of "
+                "ASCII letters. A text of one or two characters is looked for in the newest "
+                "20,000 only.",
+            ),
+        ]
+        | None
+    ) = None
+    since: Annotated[
+        str | None, Meta(description="Only submitted then or later: RFC 3339, with its zone.")
+    ] = None
+    until: Annotated[
+        str | None, Meta(description="Only submitted before: RFC 3339, with its zone.")
+    ] = None
+    before: Annotated[str | None, Meta(description="Only older than this execution.")] = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-@api("execution.wait", Effect.READ, errors=(ExecutionNotFound,))
+@api(
+    "execution.wait",
+    Effect.READ,
+    errors=(ExecutionNotFound,),
+    rest=("GET /v0/executions/{execution}?wait_s",),
+)
 class ExecutionWait(Call[Execution], frozen=True, kw_only=True):
     """Wait until the execution is final, or for wait_s seconds, and return it with outputs."""
 
@@ -136,7 +194,12 @@ class ExecutionWait(Call[Execution], frozen=True, kw_only=True):
     wait_s: WaitSeconds | None = None
 
 
-@api("execution.output", Effect.READ, errors=(ExecutionNotFound, InvalidParams))
+@api(
+    "execution.output",
+    Effect.READ,
+    errors=(ExecutionNotFound, InvalidParams),
+    rest=("GET /v0/executions/{execution}/output",),
+)
 class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
     """Page through an execution's output as text, line by line."""
 
@@ -152,7 +215,12 @@ class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
     ] = None
 
 
-@api("execution.cancel", Effect.WRITE, errors=(ExecutionNotFound,))
+@api(
+    "execution.cancel",
+    Effect.WRITE,
+    errors=(ExecutionNotFound,),
+    rest=("POST /v0/executions/{execution}/cancel",),
+)
 class ExecutionCancel(Call[Execution], frozen=True, kw_only=True):
     """Cancel an execution that is still queued; one that is not is returned as it is.
 
@@ -167,6 +235,7 @@ class ExecutionCancel(Call[Execution], frozen=True, kw_only=True):
     "execution.interrupt",
     Effect.WRITE,
     errors=(ExecutionNotFound, CannotInterrupt, KeeperUnavailable),
+    rest=("POST /v0/executions/{execution}/interrupt",),
 )
 class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     """Interrupt a running execution, cancel a queued one; nothing happens to a final one.
@@ -184,6 +253,7 @@ class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     "execution.input",
     Effect.WRITE,
     errors=(ExecutionNotFound, NotWaitingForInput, KeeperUnavailable, StoreUnavailable, Denied),
+    rest=("POST /v0/executions/{execution}/input",),
 )
 class ExecutionInput(Call[Nothing], frozen=True, kw_only=True):
     """Answer the input request of a waiting execution."""
@@ -193,7 +263,7 @@ class ExecutionInput(Call[Nothing], frozen=True, kw_only=True):
     eof: Annotated[bool, Meta(description="End of file instead of a value.")] = False
 
 
-@api("blob.get", Effect.READ, errors=(BlobNotFound,))
+@api("blob.get", Effect.READ, errors=(BlobNotFound,), rest=("GET /v0/blobs/{sha256}",))
 class BlobGet(Call[Blob], frozen=True, kw_only=True):
     """Return a blob."""
 

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from runtimed.api import daemon, doctor, events, executions, runtimes, settings
+from runtimed.api import (
+    cells,
+    daemon,
+    doctor,
+    events,
+    executions,
+    exports,
+    history,
+    introspection,
+    notebooks,
+    runtimes,
+    settings,
+)
 from runtimed.api.call import REGISTRY
 
 __all__ = ["NOUNS", "REGISTRY"]
 
 #: The modules that declare calls.
-NOUNS = (daemon, doctor, events, executions, runtimes, settings)
+NOUNS = (
+    cells,
+    daemon,
+    doctor,
+    events,
+    executions,
+    exports,
+    history,
+    introspection,
+    notebooks,
+    runtimes,
+    settings,
+)

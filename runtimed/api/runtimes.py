@@ -95,7 +95,7 @@ class LimitsWanted(Limits, forbid_unknown_fields=True):
     """The limits of a kernel that is to be started; without any of them it has none."""
 
 
-@api("environment.list", Effect.READ, errors=(FinderUnavailable,))
+@api("environment.list", Effect.READ, errors=(FinderUnavailable,), rest=("GET /v0/environments",))
 class EnvironmentList(Call[list[Environment]], frozen=True, kw_only=True):
     """List what can be started, as the caller would see it."""
 
@@ -105,7 +105,7 @@ class EnvironmentList(Call[list[Environment]], frozen=True, kw_only=True):
     project: Annotated[str | None, Meta(description="The caller's project directory.")] = None
 
 
-@api("runtime.list", Effect.READ)
+@api("runtime.list", Effect.READ, rest=("GET /v0/runtimes",))
 class RuntimeList(Call[list[Runtime]], frozen=True, kw_only=True):
     """List runtimes, oldest first."""
 
@@ -117,14 +117,19 @@ class RuntimeList(Call[list[Runtime]], frozen=True, kw_only=True):
     kernel: Annotated[str | None, Meta(description="Only of this kernel name.")] = None
 
 
-@api("runtime.get", Effect.READ, errors=_FIND_ERRORS)
+@api("runtime.get", Effect.READ, errors=_FIND_ERRORS, rest=("GET /v0/runtimes/{runtime}",))
 class RuntimeGet(Call[Runtime], frozen=True, kw_only=True):
     """Return one runtime."""
 
     runtime: RuntimeRefStr
 
 
-@api("runtime.start", Effect.WRITE, errors=_START_ERRORS)
+@api(
+    "runtime.start",
+    Effect.WRITE,
+    errors=_START_ERRORS,
+    rest=("POST /v0/runtimes -> /v0/runtimes/{id}",),
+)
 class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
     """Start a kernel and wait until it answers.
 
@@ -158,7 +163,10 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
 
 
 @api(
-    "runtime.stop", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, NotConfirmed, KeeperUnavailable)
+    "runtime.stop",
+    Effect.DESTROY,
+    errors=(*_FIND_ERRORS, NotOurs, NotConfirmed, KeeperUnavailable),
+    rest=("POST /v0/runtimes/{runtime}/stop",),
 )
 class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
     """Ask the kernel to shut down, then SIGTERM, then SIGKILL; say which one worked."""
@@ -169,7 +177,10 @@ class RuntimeStop(Call[Ended], frozen=True, kw_only=True):
 
 
 @api(
-    "runtime.kill", Effect.DESTROY, errors=(*_FIND_ERRORS, NotOurs, NotConfirmed, KeeperUnavailable)
+    "runtime.kill",
+    Effect.DESTROY,
+    errors=(*_FIND_ERRORS, NotOurs, NotConfirmed, KeeperUnavailable),
+    rest=("POST /v0/runtimes/{runtime}/kill",),
 )
 class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
     """Kill the kernel's process and all below it, at once."""
@@ -178,7 +189,12 @@ class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
     force: Force = False
 
 
-@api("runtime.restart", Effect.DESTROY, errors=(*_FIND_ERRORS, *_START_ERRORS, NotOurs, NoServer))
+@api(
+    "runtime.restart",
+    Effect.DESTROY,
+    errors=(*_FIND_ERRORS, *_START_ERRORS, NotOurs, NoServer),
+    rest=("POST /v0/runtimes/{runtime}/restart",),
+)
 class RuntimeRestart(Call[Ended], frozen=True, kw_only=True):
     """End the kernel and start it anew: same runtime, same address, new incarnation.
 
@@ -198,6 +214,7 @@ class RuntimeRestart(Call[Ended], frozen=True, kw_only=True):
     "runtime.interrupt",
     Effect.WRITE,
     errors=(*_FIND_ERRORS, RuntimeDead, CannotInterrupt, KeeperUnavailable),
+    rest=("POST /v0/runtimes/{runtime}/interrupt",),
 )
 class RuntimeInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     """Interrupt what the kernel is running now, as execution.interrupt does."""
@@ -207,7 +224,12 @@ class RuntimeInterrupt(Call[Interrupted], frozen=True, kw_only=True):
     wait_s: InterruptSeconds = 5.0
 
 
-@api("runtime.rename", Effect.WRITE, errors=(*_FIND_ERRORS, NameTaken))
+@api(
+    "runtime.rename",
+    Effect.WRITE,
+    errors=(*_FIND_ERRORS, NameTaken),
+    rest=("POST /v0/runtimes/{runtime}/rename",),
+)
 class RuntimeRename(Call[Runtime], frozen=True, kw_only=True):
     """Give the runtime another name."""
 
@@ -215,7 +237,12 @@ class RuntimeRename(Call[Runtime], frozen=True, kw_only=True):
     name: RuntimeName
 
 
-@api("runtime.remove", Effect.DESTROY, errors=(*_FIND_ERRORS, RuntimeAlive))
+@api(
+    "runtime.remove",
+    Effect.DESTROY,
+    errors=(*_FIND_ERRORS, RuntimeAlive),
+    rest=("DELETE /v0/runtimes/{runtime}",),
+)
 class RuntimeRemove(Call[Nothing], frozen=True, kw_only=True):
     """Take a runtime off the lists that is dead, or proven to be. Its executions stay in history.
 
@@ -225,7 +252,7 @@ class RuntimeRemove(Call[Nothing], frozen=True, kw_only=True):
     runtime: RuntimeRefStr
 
 
-@api("runtime.logs", Effect.READ, errors=_FIND_ERRORS)
+@api("runtime.logs", Effect.READ, errors=_FIND_ERRORS, rest=("GET /v0/runtimes/{runtime}/logs",))
 class RuntimeLogs(Call[LogPage], frozen=True, kw_only=True):
     """Return the end of what the kernel's process wrote by itself, or what follows a page.
 
@@ -243,14 +270,22 @@ class RuntimeLogs(Call[LogPage], frozen=True, kw_only=True):
     wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
 
 
-@api("runtime.prune", Effect.DESTROY)
+@api("runtime.prune", Effect.DESTROY, rest=("POST /v0/runtimes/prune",))
 class RuntimePrune(Call[list[Pruned]], frozen=True, kw_only=True):
     """Take all dead runtimes off the lists, and remove the connection files that they left."""
 
     dry_run: Annotated[bool, Meta(description="Only say what would be removed.")] = False
 
 
-@api("runtime.record", Effect.WRITE, errors=(*_FIND_ERRORS, InvalidParams, KeeperUnavailable))
+@api(
+    "runtime.record",
+    Effect.WRITE,
+    errors=(*_FIND_ERRORS, InvalidParams, KeeperUnavailable),
+    rest=(
+        "POST /v0/runtimes/record",
+        "POST /v0/runtimes/{runtime}/record",
+    ),
+)
 class RuntimeRecord(Call[list[Runtime]], frozen=True, kw_only=True):
     """Say what is kept of the executions of others: all, metadata (no code, no outputs) or off.
 
@@ -263,7 +298,12 @@ class RuntimeRecord(Call[list[Runtime]], frozen=True, kw_only=True):
     directory: Annotated[str | None, Meta(description="Absolute; all below it is meant.")] = None
 
 
-@api("runtime.forget", Effect.DESTROY, errors=(*_FIND_ERRORS, InvalidParams))
+@api(
+    "runtime.forget",
+    Effect.DESTROY,
+    errors=(*_FIND_ERRORS, InvalidParams),
+    rest=("POST /v0/runtimes/{runtime}/forget",),
+)
 class RuntimeForget(Call[Forgotten], frozen=True, kw_only=True):
     """Delete what is recorded of a runtime: its final executions, their outputs and events."""
 
@@ -280,6 +320,7 @@ class RuntimeForget(Call[Forgotten], frozen=True, kw_only=True):
         *(*_FIND_ERRORS, RuntimeDead, KernelBusy, KernelUnresponsive, VariablesUnsupported),
         KeeperUnavailable,
     ),
+    rest=("GET /v0/runtimes/{runtime}/variables",),
 )
 class RuntimeVariables(Call[Variables], frozen=True, kw_only=True):
     """Look at the variables of a Python kernel, also while it computes if it has subshells."""

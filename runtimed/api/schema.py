@@ -107,6 +107,8 @@ def _method(
     }
     if details:
         method["description"] = details
+    if call.rest:
+        method["x-rest"] = list(call.rest)
     return method
 
 
@@ -134,6 +136,7 @@ def _error(error: type[ApiError]) -> dict[str, Any]:
         "data": {
             "name": error.__name__,
             "exit_code": error.exit_code,
+            "http_status": error.http_status,
             "retryable": error.retryable,
             "members": sorted(error.fields()),
         },
@@ -155,6 +158,7 @@ def dumps() -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the document, or write the whole reference."""
+    from runtimed.api import openapi
     from runtimed.api.reference import pages
 
     match arguments:
@@ -162,7 +166,8 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(dumps())
         case ["--write", directory]:
             Path(directory).mkdir(parents=True, exist_ok=True)
-            for name, text in {"openrpc.json": dumps(), **pages(openrpc())}.items():
+            documents = {"openrpc.json": dumps(), "openapi.json": openapi.dumps()}
+            for name, text in {**documents, **pages(openrpc())}.items():
                 (Path(directory) / name).write_text(text, encoding="utf-8")
         case _:
             sys.stderr.write("usage: python -m runtimed.api.schema [--write DIRECTORY]\n")

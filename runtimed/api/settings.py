@@ -36,11 +36,11 @@ class Reloaded(Document):
     needs_restart: list[str]
 
 
-@api("daemon.config", Effect.READ)
+@api("daemon.config", Effect.READ, rest=("GET /v0/daemon/config",))
 class DaemonConfigGet(Call[DaemonConfig], frozen=True, kw_only=True):
     """Return the settings that are in force, and where each is from."""
 
 
-@api("daemon.reload", Effect.WRITE, errors=(BadConfiguration,))
+@api("daemon.reload", Effect.WRITE, errors=(BadConfiguration,), rest=("POST /v0/daemon/reload",))
 class DaemonReload(Call[Reloaded], frozen=True, kw_only=True):
     """Read the settings' file again, as SIGHUP does; with a bad one the settings stay."""

@@ -211,10 +211,19 @@ class Output(Document, omit_defaults=True):
     buffers: list[BlobRef] | None = None
 
 
+class OutputsRemoved(Document):
+    """The tombstone of outputs that retention has removed: when, why, and how much it was."""
+
+    at: str
+    reason: str
+    size_bytes: int
+
+
 class Execution(Document):
     """One submission of code and what came of it. Final exactly once.
 
-    ``outputs`` is null where they were not asked for.
+    ``outputs`` is null where they were not asked for. One that is pinned keeps its outputs;
+    ``outputs_removed`` is there where they were removed to make room.
     """
 
     id: str
@@ -233,6 +242,8 @@ class Execution(Document):
     gap: Gap | None
     reason: str | None
     outputs: list[Output] | None = None
+    pinned_at: str | None = None
+    outputs_removed: OutputsRemoved | None = None
 
 
 class OutputPage(Document):
@@ -251,6 +262,7 @@ class OutputPage(Document):
     total_lines: int
     more: bool
     gap: Gap | None = None
+    outputs_removed: OutputsRemoved | None = None
 
 
 class Environment(Document):
@@ -357,37 +369,6 @@ class Subscription(Document):
 
     subscription: str
     cursor: str
-
-
-class Hello(Document):
-    """Who answers. ``protocol`` is the range of versions, lowest and highest."""
-
-    service: str
-    version: str
-    protocol: list[int]
-    pid: int
-    state_dir: str
-
-
-class DaemonStatus(Document):
-    """What the daemon holds and uses."""
-
-    version: str
-    pid: int
-    started_at: str
-    socket: str
-    state_dir: str
-    keeper_pid: int | None
-    keeper_version: str | None
-    """Null also for a keeper of an older kind, which does not tell."""
-    runtimes: dict[str, int]
-    executions: dict[str, int]
-    database_bytes: int
-    blobs_bytes: int
-    journal_bytes: int
-    rss_bytes: int
-    cursor: str
-    store: str
 
 
 class Nothing(Document):

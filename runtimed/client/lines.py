@@ -1,4 +1,4 @@
-"""A small blocking JSON-RPC client over one connected socket. Stdlib only: see connect.py."""
+"""A small blocking JSON-RPC client over one connected socket. Stdlib only: see connecting.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import time
 from collections import deque
 
-from runtimed.client import connect as connecting
-from runtimed.client.connect import CallFailed, HungUp, no_answer, not_runtimed, unreachable
+from runtimed.client import connecting
+from runtimed.client.connecting import CallFailed, HungUp, no_answer, not_runtimed, unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class LineClient:
 
         Whoever listens there learns nothing else of us before. Raises `CallFailed` and hangs up:
         ``NotRuntimed`` if it is not ours, or has no protocol version in common with us,
-        ``DaemonUnreachable`` if it does not answer in `connect.PATIENCE_S`, or hangs up (`HungUp`).
+        ``DaemonUnreachable`` if it does not answer in `connecting.PATIENCE_S`, or hangs up
+        (`HungUp`).
         """
         try:
             hello: dict[str, Any] = self._exchange_hellos(client)
@@ -132,6 +133,19 @@ class LineClient:
     def has_notifications(self) -> bool:
         """Tell whether `notifications` has one at hand, without reading."""
         return bool(self._notifications or self._lines)
+
+    def hang_up(self) -> None:
+        """End the connection for whoever reads it, in another thread; they close it."""
+        from _socket import SHUT_RDWR
+
+        try:
+            self._sock.shutdown(SHUT_RDWR)
+        except OSError:
+            pass  # It has ended already.
+
+    def detach(self) -> int:
+        """Return the descriptor, for who goes on in another way; nothing may be on its way."""
+        return self._sock.detach()
 
     def close(self) -> None:
         self._sock.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from runtimed.client.connect import Nobody, denied, dial, unreachable
+from runtimed.client.connecting import Nobody, denied, dial, unreachable
 from runtimed.managers.failures import ServiceFailure, StartFailed
 from runtimed.paths import State, UnsafePath, private_dir, socket_path
 

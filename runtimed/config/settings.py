@@ -68,6 +68,30 @@ class Config:
         most=4 * GIB,
         needs_restart=True,
     )
+    event_heartbeat_s: float = _setting(
+        15.0,
+        "time",
+        "An event stream over HTTP that had nothing to say for so long says that it lives.",
+        least=0.05,
+        most=HOUR_S,
+        needs_restart=True,
+    )
+    http_head_s: float = _setting(
+        10.0,
+        "time",
+        "An HTTP request's head must be there in so long, and no pause in its body be longer.",
+        least=0.05,
+        most=HOUR_S,
+        needs_restart=True,
+    )
+    http_idle_s: float = _setting(
+        60.0,
+        "time",
+        "An HTTP connection is kept for so long without a request.",
+        least=0.05,
+        most=DAY_S,
+        needs_restart=True,
+    )
     probe_interval_s: float = _setting(
         10.0,
         "time",
@@ -156,6 +180,21 @@ class Config:
         "the end of it.",
         least=64 * KIB,
         most=16 * GIB,
+    )
+    retention_bytes: int = _setting(
+        10 * GIB,
+        "size",
+        "So much is kept at most: the database, the search index, blobs. Beyond it the oldest "
+        "outputs are removed, those of others first; code and status stay.",
+        least=64 * KIB,
+        most=1024 * 1024 * GIB,
+    )
+    retention_percent: int = _setting(
+        10,
+        "count",
+        "So much of the disk is kept at most, if that is less than `retention_bytes`.",
+        least=1,
+        most=100,
     )
 
 

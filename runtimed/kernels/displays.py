@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runtimed.model.outputs import shown_display_id
+from runtimed.recorder import LookUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,6 @@ class Displays:
         if "buffers" in op:
             update["buffers"] = op["buffers"]
         for shown_in in sorted({*self._showing(display_id), *noted} - {execution_id}):
-            batch.event("output", self._runtime_id, shown_in, update, at_ms)
+            batch.event("output", self._runtime_id, shown_in, update, at_ms, LookUp.BY_EXECUTION)
         if op["op"] == "add" and execution_id is not None:
             batch.displays.append((self._runtime_id, display_id, execution_id))

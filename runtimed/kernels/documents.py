@@ -14,6 +14,7 @@ from runtimed.api.types import (
     Gap,
     Input,
     Output,
+    OutputsRemoved,
     Owner,
     RequestedBy,
     Runtime,
@@ -92,7 +93,17 @@ def execution_document(
         gap=gap_document(row),
         reason=row.progress.reason,
         outputs=None if outputs is None else [output_document(output) for output in outputs],
+        pinned_at=rfc3339(row.pinned_ms),
+        outputs_removed=outputs_removed(row),
     )
+
+
+def outputs_removed(row: ExecutionRow) -> OutputsRemoved | None:
+    """Return the tombstone of an execution's outputs, if they were removed."""
+    if (removed := row.outputs_removed) is None:
+        return None
+    at = rfc3339(removed["at_ms"]) or ""
+    return OutputsRemoved(at=at, reason=removed["reason"], size_bytes=removed["size_bytes"])
 
 
 def gap_document(row: ExecutionRow) -> Gap | None:

@@ -28,6 +28,7 @@ from runtimed.kernels.reasons import describe_end, exit_of
 from runtimed.model.execution import Stimulus
 from runtimed.model.ids import is_our_request, message_id, split_message_id
 from runtimed.model.times import rfc3339
+from runtimed.recorder import LookUp
 from runtimed.wire.journal import Event, Kind
 
 if TYPE_CHECKING:
@@ -178,8 +179,10 @@ class Intake:
         if execution is not None:
             execution.gap = gaps.joined(execution.gap, loss)
             batch.changed[execution.id] = execution
-        execution_id = None if execution is None else execution.id
-        batch.event("gap", self._state.row.id, execution_id, loss, at_ms)
+        execution_id, notebook = None, None
+        if execution is not None:
+            execution_id, notebook = execution.id, execution.cell_notebook
+        batch.event("gap", self._state.row.id, execution_id, loss, at_ms, notebook)
 
     # What the kernel said
 
@@ -189,10 +192,12 @@ class Intake:
         if message.parent_id.startswith(PROOF) and self._is_ours(message):
             self._state.proof_heard = message.parent_id
         row, execution_id = self._whose(message, prepared, at_ms, batch)
+        # Of what has ended only the id is at hand: threads print on.
+        notebook = LookUp.BY_EXECUTION if row is None else row.cell_notebook
         for op in prepared.operations:
             self._displays.show_again(op, execution_id, at_ms, batch)
             if execution_id is not None:
-                batch.event("output", self._state.row.id, execution_id, op, at_ms)
+                batch.event("output", self._state.row.id, execution_id, op, at_ms, notebook)
         if row is not None and prepared.operations and row.status == "queued":
             # It prints, so it runs: what said so was missed.
             self._start(row, Stimulus.EXECUTING, None, at_ms, batch)
@@ -297,7 +302,7 @@ class Intake:
             "password": bool(message.content.get("password")),
         }
         effects = self.ledger.advance(row, Stimulus.INPUT_REQUESTED, at_ms, batch)
-        batch.event("input", self._state.row.id, row.id, row.input, at_ms)
+        batch.event("input", row.runtime_id, row.id, row.input, at_ms, row.cell_notebook)
         return [*effects, InputWanted(row)]
 
     def _barrier(self, parent: str, part: str, at_ms: int, batch: Batch) -> list[Effect]:

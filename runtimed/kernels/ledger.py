@@ -66,7 +66,7 @@ class Ledger:
         if after is not before:
             batch.changed[row.id] = row
         if after.status != before.status or announce:
-            batch.event("execution", row.runtime_id, row.id, execution_changes(row), at_ms)
+            _announce(row, at_ms, batch)
         if (after.reply is None) == after.idle and stimulus in (Stimulus.REPLIED, Stimulus.IDLED):
             return [Unsettled(row)]
         if after.is_outspoken and not before.is_outspoken:
@@ -80,7 +80,7 @@ class Ledger:
         if row.progress.gap is not None:
             row.gap = gaps.joined(row.gap, gaps.loss(row.progress.gap))
         batch.changed[row.id] = row
-        batch.event("execution", row.runtime_id, row.id, execution_changes(row), at_ms)
+        _announce(row, at_ms, batch)
         if row.origin is None:
             self._state.executions.pop(row.id, None)
         else:
@@ -105,3 +105,8 @@ class Ledger:
     def note(self, row: ExecutionRow, stimulus: Stimulus, at_ms: int, batch: Batch) -> None:
         """Note something that was done about an execution, and ends nothing by itself."""
         self.advance(row, stimulus, at_ms, batch)
+
+
+def _announce(row: ExecutionRow, at_ms: int, batch: Batch) -> None:
+    changes = execution_changes(row)
+    batch.event("execution", row.runtime_id, row.id, changes, at_ms, row.cell_notebook)

@@ -61,6 +61,8 @@ class Losses:
         """Announce what was dropped since it was announced last."""
         dropped, self.unsaid = self.unsaid, 0
         if dropped > 0:
-            execution = None if self._row is None else self._row.id
+            execution, notebook = None, None
+            if self._row is not None:
+                execution, notebook = self._row.id, self._row.cell_notebook
             loss = gaps.loss(REASON, count=dropped)
-            batch.event("gap", self._state.row.id, execution, loss, at_ms)
+            batch.event("gap", self._state.row.id, execution, loss, at_ms, notebook)

@@ -44,15 +44,21 @@ class Queue:
         self._finals: dict[str, list[asyncio.Future[ExecutionRow]]] = {}
         self._answering: set[str] = set()
 
-    def submit(self, row: ExecutionRow) -> None:
-        """Queue an execution: stored first, then dispatched. Raises `StoreUnavailable`."""
-        batch = Batch(row.queued_ms)
-        batch.new.append(row)
-        document = execution_document(row, self._actor.row)
-        batch.event("execution", row.runtime_id, row.id, document, row.queued_ms)
+    def submit(self, *rows: ExecutionRow) -> None:
+        """Queue executions, all or none: stored first, then dispatched.
+
+        Raises `StoreUnavailable`.
+        """
+        batch = Batch(rows[0].queued_ms)
+        for row in rows:
+            batch.new.append(row)
+            document = execution_document(row, self._actor.row)
+            batch.event(
+                "execution", row.runtime_id, row.id, document, row.queued_ms, row.cell_notebook
+            )
         self._actor.parts.recorder.commit(batch)
         passing(Step.SUBMIT_COMMITTED)
-        self._state.executions[row.id] = row
+        self._state.executions |= {row.id: row for row in rows}
         self.dispatch()
 
     def dispatch(self) -> None:

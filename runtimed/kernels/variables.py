@@ -7,29 +7,17 @@ else on the main shell while that is idle. Nothing is printed, no history is mad
 from __future__ import annotations
 
 import ast
-import asyncio
-import contextlib
 import functools
-import itertools
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runtimed.api.errors import (
-    KeeperUnavailable,
-    KernelBusy,
-    KernelUnresponsive,
-    RuntimeDead,
-    StoreUnavailable,
-    VariablesUnsupported,
-)
+from runtimed.api.errors import KernelBusy, VariablesUnsupported
 from runtimed.api.types import Variables
+from runtimed.kernels import asking
 from runtimed.kernels.implementations import has_subshells
-from runtimed.kernels.link import Refused
 from runtimed.kernels.messages import PROTOCOL_VERSION, execute_content
-from runtimed.kernels.reasons import describe_exit
-from runtimed.kernels.watching import probe
 from runtimed.model.ids import short
 from runtimed.model.times import rfc3339
 
@@ -39,11 +27,8 @@ if TYPE_CHECKING:
     from runtimed.kernels.actor import Actor
     from runtimed.store.runtimes import RuntimeRow
 
-#: Seconds for each answer of the kernel. None comes while an extension holds the interpreter lock.
-ANSWER_S = 5.0
 #: What is sent is at most 64 KB; escaped as a literal it is somewhat more.
 _MAX_CHARS = 256 * 1024
-_numbers = itertools.count(1)
 
 #: What to run around namespace.py; what it finds is fetched by `_TAKE`. The hooks that users and
 #: matplotlib register for the end of every execution would run in the middle of the one that is
@@ -101,48 +86,16 @@ async def look(actor: Actor) -> Variables:
     """
     row = actor.row
     if row.language == "python" and has_subshells(row):
-        return _document(actor, "subshell", await _in_subshell(actor))
+        found = await asking.in_subshell(actor, functools.partial(_execute, actor))
+        return _document(actor, "subshell", found)
     is_mute = row.language is None and not actor.state.has_answered
-    if is_mute or actor.state.activity not in ("idle", None):
-        raise _busy(row)
+    if is_mute or not asking.is_free(actor):
+        raise asking.busy(row)
     if row.language != "python":
         raise _unsupported(row, row.language or row.kernel_name, "only those of Python are known")
     # Where it is not known whether it is busy, its answer will tell.
     # From here to the sending nobody else gets a turn; what comes after waits in the kernel.
-    return _document(actor, "shell", await _answer(actor, _execute(actor, None)))
-
-
-async def _in_subshell(actor: Actor) -> dict[str, Any]:
-    creation = actor.messenger.ask(
-        "control", "create_subshell_request", {}, msg_id=_msg_id("create")
-    )
-    try:
-        created = await _answer(actor, creation)
-    except (KernelBusy, KernelUnresponsive, asyncio.CancelledError):
-        # It may yet be created.
-        creation.add_done_callback(functools.partial(_delete_if_created, actor))
-        raise
-    subshell_id = created.get("subshell_id")
-    if not isinstance(subshell_id, str):
-        raise KernelBusy(runtime=short(actor.row.id))
-    try:
-        return await _answer(actor, _execute(actor, subshell_id))
-    finally:
-        _delete(actor, subshell_id)
-
-
-def _delete_if_created(actor: Actor, creation: Future[dict[str, Any]]) -> None:
-    if creation.cancelled() or creation.exception() is not None:
-        return
-    if isinstance(subshell_id := creation.result().get("subshell_id"), str):
-        _delete(actor, subshell_id)
-
-
-def _delete(actor: Actor, subshell_id: str) -> None:
-    content = {"subshell_id": subshell_id}
-    actor.messenger.try_post(
-        "control", "delete_subshell_request", content, msg_id=_msg_id("delete")
-    )
+    return _document(actor, "shell", await asking.answer(actor, _execute(actor, None)))
 
 
 def _execute(actor: Actor, subshell_id: str | None) -> Future[dict[str, Any]]:
@@ -151,7 +104,11 @@ def _execute(actor: Actor, subshell_id: str | None) -> Future[dict[str, Any]]:
     # The kernel has one flag for all shells: what runs in the main one may want to ask.
     content["allow_stdin"] = True
     return actor.messenger.ask(
-        "shell", "execute_request", content, msg_id=_msg_id("execute"), subshell_id=subshell_id
+        "shell",
+        "execute_request",
+        content,
+        msg_id=asking.msg_id("execute"),
+        subshell_id=subshell_id,
     )
 
 
@@ -170,42 +127,10 @@ def _last_header(actor: Actor) -> dict[str, Any] | None:
     }
 
 
-def _msg_id(part: str) -> str:
-    return f"look.{next(_numbers)}.{part}"
-
-
 @functools.cache
 def _code() -> str:
     source = resources.files("runtimed.kernels").joinpath("namespace.py").read_text("utf-8")
     return f"{_BUILTINS}['exec']({_LOOK!r}, {{'namespace': {_GLOBALS}, 'source': {source!r}}})"
-
-
-async def _answer(actor: Actor, reply: Future[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the kernel answers.
-
-    Raises `KernelBusy`, `KernelUnresponsive`, `RuntimeDead` or `KeeperUnavailable`.
-    """
-    exits, row = actor.exits, actor.row
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(ANSWER_S):
-            await actor.until(
-                lambda: reply.done() or actor.exits != exits or not actor.state.is_connected
-            )
-    if not reply.done():
-        if row.status == "dead":
-            raise RuntimeDead(runtime=short(row.id), reason=describe_exit(row.exit or {}))
-        with contextlib.suppress(KeeperUnavailable, StoreUnavailable, Refused):
-            await probe(actor)
-        raise _busy(row)
-    try:
-        return reply.result()
-    except Refused as refusal:
-        raise KeeperUnavailable(detail=str(refusal)) from refusal
-
-
-def _busy(row: RuntimeRow) -> KernelBusy | KernelUnresponsive:
-    busy = KernelUnresponsive if row.status == "unresponsive" else KernelBusy
-    return busy(runtime=short(row.id))
 
 
 def _document(actor: Actor, via: str, content: dict[str, Any]) -> Variables:

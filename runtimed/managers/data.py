@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 #: How the names begin of what daemon and keeper write into the state directory. It may be a
 #: directory of the user's choice: whatever else is in it is not ours.
-_OURS = ("runtimed.db", "runtimed.log", "keeper.", "daemon.", "blobs", "journal", "kernels")
+_OURS = (
+    *("runtimed.db", "search.db", "blobs", "journal", "kernels"),
+    *("runtimed.log", "keeper.", "daemon.", "serve"),
+)
 
 
 def remove(instance: Instance, config_file: str, *, has_launchd: bool = False) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_SHORT = re.compile(r"[0-9A-HJKMNP-TV-Z]{8}")
 
 
 #: What the msg_ids of our own requests begin with, where that is not an execution's id.
@@ -19,6 +20,11 @@ def is_ulid(text: str) -> bool:
 def short(ulid: str) -> str:
     """Return the id shown to people: the last 8 characters, in lower case."""
     return ulid[-8:].lower()
+
+
+def is_short(text: str) -> bool:
+    """Say whether the text may be the short form of an id, in either case."""
+    return _SHORT.fullmatch(text.upper()) is not None
 
 
 def message_id(execution_id: str, attempt: int) -> str:

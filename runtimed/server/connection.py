@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from runtimed.api.errors import RequestTooLarge, ShuttingDown
 from runtimed.server.farewell import Farewell
+from runtimed.server.waits import end_now
 from runtimed.service.binding import Caller, EventStream
 from runtimed.wire import jsonrpc
 from runtimed.wire.framing import LineSplitter
@@ -56,6 +57,8 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
     closes wholly, or resets. Then its waiting calls are cancelled, and nothing else.
     """
 
+    repeats_calls = True
+
     def __init__(self, hall: Hall, uid: int, pid: int | None) -> None:
         self.client = "unknown"
         self._hall = hall
@@ -65,6 +68,7 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
         self._pending: deque[tuple[jsonrpc.Request | jsonrpc.Refused, _Slot]] = deque()
         self._in_flight: dict[asyncio.Task[None], tuple[jsonrpc.Request, _Slot]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
+        self._timeouts: set[asyncio.Timeout] = set()
         self._streams: dict[str, asyncio.Task[None]] = {}
         self._writable = asyncio.Event()
         self._writable.set()
@@ -145,6 +149,7 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
         self._hall.hangups.forget(self._fd)
         for task in (*self._waiting, *self._streams.values()):
             task.cancel()
+        self._end_timeouts()
         if not self._in_flight:
             self._hall.connections.discard(self)
 
@@ -172,6 +177,20 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
         finally:
             self._waiting.discard(task)
 
+    @contextmanager
+    def ending(self, timeout: asyncio.Timeout) -> Iterator[None]:
+        if self._has_gone or self._hall.is_stopping:
+            end_now(timeout)
+        self._timeouts.add(timeout)
+        try:
+            yield
+        finally:
+            self._timeouts.discard(timeout)
+
+    def _end_timeouts(self) -> None:
+        for timeout in self._timeouts:
+            end_now(timeout)
+
     # What the server asks.
 
     @property
@@ -184,6 +203,7 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
         self._input_ended = True
         for task in list(self._waiting):
             self._cut(task)
+        self._end_timeouts()
         for task in self._streams.values():
             task.cancel()
         self._start_pending()

@@ -31,11 +31,28 @@ class Dispatcher:
         self, context: Any, handlers: Handlers, ready: Sequence[asyncio.Event] = ()
     ) -> None:
         """Nothing is handled before all of ``ready`` are set."""
-        self._context = context
+        self.context = context
         self._ready = ready
         self._methods: dict[str, tuple[msgspec.json.Decoder[Call[Any]], BoundHandler]] = {
             call.method: (msgspec.json.Decoder(call), handler) for call, handler in handlers.items()
         }
+
+    @property
+    def calls(self) -> list[type[Call[Any]]]:
+        """What can be called."""
+        return [decoder.type for decoder, _ in self._methods.values()]
+
+    async def perform(self, call: Call[Any], caller: Caller) -> Any:
+        """Return what the call's handler returns. Raises `ApiError`, whatever goes wrong."""
+        for event in self._ready:
+            await event.wait()
+        _, handler = self._methods[call.method]
+        try:
+            return await handler(self.context, call, caller)
+        except ApiError:
+            raise
+        except Exception:  # noqa: BLE001 - the root of a request's task
+            raise log_incident(call.method) from None
 
     async def handle(self, request: jsonrpc.Request, caller: Caller) -> bytes | None:
         """Return the encoded answer; None for a notification, whatever came of it."""
@@ -43,12 +60,12 @@ class Dispatcher:
             await event.wait()
         try:
             call, handler = self._decode(request)
-            result = await handler(self._context, call, caller)
+            result = await handler(self.context, call, caller)
             return None if request.id is None else jsonrpc.encode_result(request.id, result)
         except ApiError as error:
             failure = error
         except Exception:  # noqa: BLE001 - the root of a request's task
-            failure = _log_incident(request)
+            failure = log_incident(request.method)
         return None if request.id is None else jsonrpc.encode_error(request.id, failure)
 
     def _decode(self, request: jsonrpc.Request) -> tuple[Call[Any], BoundHandler]:
@@ -69,8 +86,8 @@ class Dispatcher:
             raise InvalidParams(detail="they are nested too deeply") from None
 
 
-def _log_incident(request: jsonrpc.Request) -> Internal:
+def log_incident(method: str) -> Internal:
     """Log the exception at hand under a new id, without the parameters: they may be secret."""
     incident = secrets.token_hex(4)
-    log.exception("incident %s: %s failed", incident, request.method[:_DETAIL_CHARS])
+    log.exception("incident %s: %s failed", incident, method[:_DETAIL_CHARS])
     return Internal(incident=incident)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import struct
 import sys
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from runtimed.api.errors import ApiError, Denied, ParseError
-from runtimed.server import http
 from runtimed.server.connection import JsonRpcConnection
 from runtimed.server.farewell import Farewell
 from runtimed.wire import jsonrpc
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from runtimed.server.hall import Hall
 
 _WHITESPACE = b" \t\r\n"
+_HTTP_VERBS = tuple(
+    f"{verb} ".encode()
+    for verb in "GET POST PUT HEAD DELETE PATCH OPTIONS CONNECT TRACE QUERY".split()
+)
+#: A verb that is none of HTTP's, in what looks like it: that is answered in HTTP.
+_OTHER_VERB = re.compile(rb"[A-Za-z]{1,20} /")
+_BEGINS_A_VERB = re.compile(rb"[A-Za-z]{1,20} ?")
 _TLS_HANDSHAKE = b"\x16"
 _HTTP2_PREFACE = b"PRI * HTTP/2"
 _LSP_HEADER = b"content-length:"
@@ -52,6 +59,7 @@ class Door(asyncio.Protocol):
         self._hall = hall
         self._begin = b""
         self._peer_has_ended = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -67,9 +75,14 @@ class Door(asyncio.Protocol):
             self._refuse(Denied(detail=f"this service is of uid {os.geteuid()} alone"))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._decided()
         self._hall.leave(self._transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._timer is None:
+            # Who has said nothing may stay silent; who has begun has to say what it is.
+            loop, wait_s = asyncio.get_running_loop(), self._hall.limits.http_head_s
+            self._timer = loop.call_later(wait_s, self._took_too_long)
         self._begin = (self._begin + data).lstrip(_WHITESPACE)
         self._decide()
 
@@ -85,15 +98,35 @@ class Door(asyncio.Protocol):
         if not begin:
             return
         if begin[:1] in (b"{", b"["):
+            self._decided()
             JsonRpcConnection.take_over(
                 self._transport, self._hall, self._peer.uid, self._peer.pid, begin
             )
-        elif begin.startswith(http.VERBS):
-            self._say(http.not_implemented(begin))
+        elif begin.startswith(_HTTP_VERBS) or _OTHER_VERB.match(begin):
+            self._decided()
+            self._take_http()
         elif self._peer_has_ended or not _may_become_known(begin):
             self._refuse(ParseError(detail=_name_of(begin)))
 
+    def _take_http(self) -> None:
+        # Not before somebody speaks HTTP: nobody else needs what it imports.
+        from runtimed.server.http.connection import HttpConnection
+
+        HttpConnection.take_over(
+            self._transport, self._hall, self._peer, self._begin, ended=self._peer_has_ended
+        )
+
+    def _took_too_long(self) -> None:
+        wait_s = self._hall.limits.http_head_s
+        detail = f"{wait_s:g} s after the first byte it was not known what is spoken"
+        self._refuse(ParseError(detail=detail))
+
+    def _decided(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _refuse(self, error: ApiError) -> None:
+        self._decided()
         self._say(jsonrpc.encode_error(jsonrpc.NULL_ID, error) + b"\n")
 
     def _say(self, words: bytes) -> None:
@@ -101,7 +134,9 @@ class Door(asyncio.Protocol):
 
 
 def _may_become_known(begin: bytes) -> bool:
-    known = (*http.VERBS, _HTTP2_PREFACE, _LSP_HEADER)
+    if _BEGINS_A_VERB.fullmatch(begin):
+        return True
+    known = (_HTTP2_PREFACE, _LSP_HEADER)
     return any(len(begin) < len(word) and word.startswith(begin) for word in known)
 
 
@@ -115,4 +150,6 @@ def _name_of(begin: bytes) -> str:
         spoken = "this looks like the framing of language servers"
     else:
         spoken = f"it begins with {begin[:20]!r}"
-    return f"{spoken}; JSON-RPC 2.0 is spoken here, one message a line, with no header"
+    return (
+        f"{spoken}; HTTP/1.1 is spoken here, and JSON-RPC 2.0, one message a line without a header"
+    )

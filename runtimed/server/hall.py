@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runtimed.wire.framing import MAX_LINE_BYTES
 from runtimed.wire.jsonrpc import MAX_BATCH
 
 if TYPE_CHECKING:
-    from runtimed.server.connection import JsonRpcConnection
     from runtimed.server.dispatch import Dispatcher
     from runtimed.server.hangup import HangupWatch
 
@@ -30,6 +29,23 @@ class Limits:
     unread_bytes: int = 64 * 1024 * 1024
     #: Past so many unread bytes no events are written; a subscription may then end as lagged.
     event_bytes: int = 1024 * 1024
+    #: An event stream over HTTP that had nothing to say for so long says that it lives.
+    event_heartbeat_s: float = 15.0
+    #: An HTTP request's head must be complete in so long, and its body go on coming.
+    http_head_s: float = 10.0
+    #: An HTTP connection without a request is closed after so long.
+    http_idle_s: float = 60.0
+
+
+class Conversation(Protocol):
+    """A connection that takes requests, as the server sees it when it stops."""
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]: ...
+
+    def stop(self) -> None: ...
+
+    def cut(self) -> None: ...
 
 
 class Hall:
@@ -45,8 +61,8 @@ class Hall:
         self.is_stopping = False
         #: What all connections hold of lines whose ends have not come yet.
         self.unended_bytes = 0
-        #: Connections that speak JSON-RPC, until they are lost or handed to a farewell.
-        self.connections: set[JsonRpcConnection] = set()
+        #: Connections that speak, until they are lost or handed to a farewell.
+        self.connections: set[Conversation] = set()
         self._transports: set[asyncio.Transport] = set()
         self._is_empty = asyncio.Event()
         self._is_empty.set()

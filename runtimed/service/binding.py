@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from runtimed.api.call import Call
 
 if TYPE_CHECKING:
+    import asyncio
     from contextlib import AbstractContextManager
 
     from runtimed.api.events import Event
@@ -25,12 +26,15 @@ class EventStream(Protocol):
 
     Iterating yields batches of events, each an `Event` or one encoded already (its JSON object,
     ``subscription`` included). It ends by itself after a ``lagged`` event, and when it is closed.
+    A batch is empty only after a nudge: then everything that there was has been yielded.
     """
 
     @property
     def id(self) -> str: ...
 
     def __aiter__(self) -> AsyncIterator[list[bytes | Event]]: ...
+
+    def nudge(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -39,6 +43,8 @@ class Connection(Protocol):
     """What a handler may ask of the connection that a call came on."""
 
     client: str
+    #: Whether its clients send a call with an ``id`` again when the service stops meanwhile.
+    repeats_calls: bool
 
     def follow(self, stream: EventStream) -> None:
         """Write the stream's events as notifications, from after this call's answer on."""
@@ -52,6 +58,9 @@ class Connection(Protocol):
         Only there is a call cancelled when its caller vanishes; work that was asked for is
         finished.
         """
+
+    def ending(self, timeout: asyncio.Timeout) -> AbstractContextManager[None]:
+        """Have the timeout run out where `waiting` would cancel: there is an answer even so."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -73,6 +82,10 @@ class Caller:
     def waiting(self) -> AbstractContextManager[None]:
         """See `Connection.waiting`."""
         return self.connection.waiting()
+
+    def ending(self, timeout: asyncio.Timeout) -> AbstractContextManager[None]:
+        """See `Connection.ending`."""
+        return self.connection.ending(timeout)
 
 
 class Handlers(dict[type[Call[Any]], BoundHandler]):

@@ -19,7 +19,6 @@ from runtimed.api.executions import (
     ExecutionGet,
     ExecutionInput,
     ExecutionInterrupt,
-    ExecutionList,
     ExecutionSubmit,
     ExecutionWait,
 )
@@ -28,11 +27,10 @@ from runtimed.kernels.clock import now_ms
 from runtimed.kernels.queue import EOF
 from runtimed.model.ids import is_ulid
 from runtimed.service.binding import Caller, serves
-from runtimed.service.references import find_execution, find_recorded, find_runtime
+from runtimed.service.references import find_execution, find_runtime
 from runtimed.service.runtimes import interrupted, living
 from runtimed.service.views import execution_view, whole_execution_view
 from runtimed.service.wishes import wish_of
-from runtimed.store import executions
 from runtimed.store.executions import ExecutionRow
 
 if TYPE_CHECKING:
@@ -51,7 +49,9 @@ async def execution_submit(context: Context, call: ExecutionSubmit, caller: Call
 @serves(ExecutionEval)
 async def execution_eval(context: Context, call: ExecutionEval, caller: Caller) -> Execution:
     row = await _submit(context, call, caller)
-    return await _wait(context, row, call.wait_s, caller)
+    # It is accepted: who would run it a second time by asking again gets it as it is.
+    takes_unfinished = call.id is None or not caller.connection.repeats_calls
+    return await _wait(context, row, call.wait_s, caller, takes_unfinished=takes_unfinished)
 
 
 async def _submit(context: Context, call: _Submission, caller: Caller) -> ExecutionRow:
@@ -111,13 +111,23 @@ async def _actor_for(context: Context, call: _Submission) -> Actor:
 
 
 async def _wait(
-    context: Context, row: ExecutionRow, wait_s: float | None, caller: Caller
+    context: Context,
+    row: ExecutionRow,
+    wait_s: float | None,
+    caller: Caller,
+    *,
+    takes_unfinished: bool = False,
 ) -> Execution:
+    """Return the execution once it is final, or as it is after so long.
+
+    A stop of the service ends the wait: as if it were over with ``takes_unfinished``, else as
+    `ShuttingDown`.
+    """
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is not None and not row.progress.is_final:
         try:
-            with caller.waiting():
-                async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(wait_s) as timeout:
+                with caller.ending(timeout) if takes_unfinished else caller.waiting():
                     row = await actor.queue.final(row)
         except TimeoutError:
             pass
@@ -130,21 +140,6 @@ async def execution_get(context: Context, call: ExecutionGet) -> Execution:
     if call.outputs:
         return await whole_execution_view(context, row)
     return execution_view(context, row)
-
-
-@serves(ExecutionList)
-async def execution_list(context: Context, call: ExecutionList) -> list[Execution]:
-    runtime_id = None if call.runtime is None else find_recorded(context, call.runtime).id
-    cell = None if call.cell is None else (call.cell.notebook, call.cell.id)
-    rows = context.store.read(
-        executions.listed,
-        runtime_id=runtime_id,
-        statuses=call.status,
-        cell=cell,
-        before=call.before,
-        limit=call.limit,
-    )
-    return [execution_view(context, row) for row in rows]
 
 
 @serves(ExecutionWait)

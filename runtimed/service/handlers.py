@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from runtimed.service import (
+    cells,
     discover,
     doctor,
     executions,
+    export,
+    gc,
+    history,
+    introspection,
+    notebook_files,
+    notebook_runs,
+    notebooks,
     output,
     recording,
     removal,
@@ -18,9 +26,17 @@ from runtimed.service.binding import HANDLERS
 
 __all__ = [
     "HANDLERS",
+    "cells",
     "discover",
     "doctor",
     "executions",
+    "export",
+    "gc",
+    "history",
+    "introspection",
+    "notebook_files",
+    "notebook_runs",
+    "notebooks",
     "output",
     "recording",
     "removal",

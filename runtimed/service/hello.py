@@ -6,9 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from runtimed import __version__
-from runtimed.api.daemon import PROTOCOL, SERVICE, DaemonHello
+from runtimed.api.daemon import PROTOCOL, SERVICE, DaemonHello, Hello
 from runtimed.api.errors import BadRequest
-from runtimed.api.types import Hello
 
 if TYPE_CHECKING:
     from runtimed.service.binding import Caller

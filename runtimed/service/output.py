@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtimed.api.executions import ExecutionOutput
 from runtimed.api.types import OutputPage
-from runtimed.kernels.documents import gap_document
+from runtimed.kernels.documents import gap_document, outputs_removed
 from runtimed.model.outputs import fold
 from runtimed.model.text import ends_unfinished, output_lines
 from runtimed.service.binding import serves
@@ -53,4 +53,5 @@ async def execution_output(context: Context, call: ExecutionOutput) -> OutputPag
         total_lines=len(lines),
         more=bool(rest),
         gap=gap_document(row),
+        outputs_removed=outputs_removed(row),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runtimed.api.daemon import DaemonAnnounce
@@ -17,6 +16,7 @@ from runtimed.kernels.link import Refused
 from runtimed.kernels.recording import nearest
 from runtimed.recorder import Batch
 from runtimed.service.binding import serves
+from runtimed.service.moments import milliseconds
 from runtimed.service.references import find_recorded, find_runtime
 from runtimed.service.views import runtime_view
 from runtimed.store import forgetting, runtimes
@@ -80,12 +80,13 @@ async def _apply(context: Context, row: RuntimeRow, record: str) -> None:
 @serves(RuntimeForget)
 async def runtime_forget(context: Context, call: RuntimeForget) -> Forgotten:
     row = find_recorded(context, call.runtime, exact=True)
-    since_ms = 0 if call.since is None else _milliseconds(call.since)
+    since_ms = 0 if call.since is None else milliseconds(call.since, "since")
     actor = context.supervisor.actors.get(row.id)
     store = context.store
     begun = now_ms()
     found = await asyncio.to_thread(store.read_apart, forgetting.forgettable, row.id, since_ms)
-    store.write(_forget, found)
+    async with context.index.forgetting(found):
+        store.write(_forget, found)
     batch = Batch(begun)
     batch.event("runtime", row.id, None, {"forgotten": len(found.ids)})
     context.supervisor.parts.recorder.commit(batch)
@@ -96,16 +97,6 @@ async def runtime_forget(context: Context, call: RuntimeForget) -> Forgotten:
 
 
 _forget = forgetting.forget
-
-
-def _milliseconds(text: str) -> int:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidParams(detail=f"{text!r} is not a time (RFC 3339) - at `$.since`") from None
-    if when.tzinfo is None:
-        raise InvalidParams(detail=f"{text!r} has no time zone - at `$.since`")
-    return int(when.timestamp() * 1000)
 
 
 async def _forget_journal(context: Context, row: RuntimeRow, actor: Actor | None) -> None:

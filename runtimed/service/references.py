@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtimed.api.errors import AmbiguousReference, ExecutionNotFound, RuntimeNotFound
+from runtimed.api.errors import (
+    AmbiguousReference,
+    ExecutionNotFound,
+    InvalidParams,
+    RuntimeNotFound,
+)
 from runtimed.kernels.naming import names_of
-from runtimed.model.ids import is_ulid, short
+from runtimed.model.ids import is_short, is_ulid, short
 from runtimed.store import executions, runtimes
 
 if TYPE_CHECKING:
@@ -93,6 +98,21 @@ def find_execution(context: Context, reference: str) -> ExecutionRow:
     if row is None:
         raise ExecutionNotFound(execution=reference)
     return row
+
+
+def before_execution(context: Context, reference: str) -> str:
+    """Return the id of the execution that a list goes on after.
+
+    Raises `InvalidParams` for what is no id, and what `find_execution` does.
+    """
+    check_id(reference, "before")
+    return find_execution(context, reference).id
+
+
+def check_id(reference: str, field: str) -> None:
+    """Raise `InvalidParams` for what is neither a whole id nor a short one."""
+    if not is_ulid(reference.upper()) and not is_short(reference):
+        raise InvalidParams(detail=f"{reference[:100]!r} is no id - at `$.{field}`")
 
 
 def open_execution(context: Context, execution_id: str) -> ExecutionRow | None:

@@ -8,16 +8,18 @@ import os
 from typing import TYPE_CHECKING
 
 from runtimed import __version__
-from runtimed.api.daemon import DaemonHello, DaemonStatusGet, DaemonStop
+from runtimed.api.daemon import DaemonHello, DaemonStatus, DaemonStatusGet, DaemonStop, Hello
 from runtimed.api.errors import BlobNotFound, InvalidParams
 from runtimed.api.events import EventsSubscribe, EventsUnsubscribe
 from runtimed.api.executions import BlobGet
-from runtimed.api.types import Blob, DaemonStatus, Hello, Nothing, Subscription
+from runtimed.api.types import Blob, Nothing, Subscription
 from runtimed.model.ids import is_ulid
 from runtimed.model.times import rfc3339
 from runtimed.service.binding import Caller, serves
 from runtimed.service.hello import greet
-from runtimed.service.references import find_runtime
+from runtimed.service.notebook_references import notebook_name
+from runtimed.service.references import check_id, find_execution, find_runtime
+from runtimed.service.retention import retention_said
 from runtimed.store import blobs, executions
 
 if TYPE_CHECKING:
@@ -29,10 +31,15 @@ async def events_subscribe(context: Context, call: EventsSubscribe, caller: Call
     runtime_id = None if call.runtime is None else find_runtime(context, call.runtime).id
     execution_id = None if call.execution is None else call.execution.upper()
     if execution_id is not None and not is_ulid(execution_id):
-        # A short id is no name for what does not exist yet.
-        raise InvalidParams(detail=f"{call.execution!r} is not a whole id - at `$.execution`")
+        # A short id is no name for what does not exist yet; a whole one may be.
+        check_id(execution_id, "execution")
+        execution_id = find_execution(context, execution_id.lower()).id
     stream = context.hub.subscribe(
-        call.since, runtime_id=runtime_id, execution_id=execution_id, types=call.types
+        call.since,
+        runtime_id=runtime_id,
+        execution_id=execution_id,
+        notebook_id=None if call.notebook is None else notebook_name(context, call.notebook),
+        types=call.types,
     )
     caller.connection.follow(stream)
     return Subscription(subscription=stream.id, cursor=stream.cursor)
@@ -62,6 +69,7 @@ async def daemon_hello(context: Context, call: DaemonHello, caller: Caller) -> H
 @serves(DaemonStatusGet)
 async def daemon_status(context: Context, call: DaemonStatusGet) -> DaemonStatus:
     supervisor, store = context.supervisor, context.store
+    kept = await context.retention.kept()
     statuses: dict[str, int] = {}
     for row in supervisor.rows.values():
         statuses[row.status] = statuses.get(row.status, 0) + 1
@@ -78,6 +86,10 @@ async def daemon_status(context: Context, call: DaemonStatusGet) -> DaemonStatus
         database_bytes=_size(store.path) + store.wal_bytes,
         blobs_bytes=store.read(blobs.total_bytes),
         journal_bytes=await asyncio.to_thread(_tree_bytes, context.state.journals),
+        used_bytes=kept.used_bytes,
+        limit_bytes=kept.limit_bytes,
+        retention=retention_said(kept),
+        unindexed=await context.index.behind(),
         rss_bytes=_own_rss_bytes(),
         cursor=context.hub.cursor,
         store=store.problem or "ok",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtimed.api.errors import InvalidParams
 from runtimed.kernels import launch
@@ -11,10 +11,11 @@ from runtimed.kernels.environments import Wish
 
 if TYPE_CHECKING:
     from runtimed.api.executions import ExecutionEval, ExecutionSubmit
+    from runtimed.api.notebooks import RunParameters
     from runtimed.api.runtimes import RuntimeStart
 
 
-def wish_of(call: RuntimeStart | ExecutionSubmit | ExecutionEval) -> Wish:
+def wish_of(call: RuntimeStart | ExecutionSubmit | ExecutionEval | RunParameters[Any]) -> Wish:
     """Return the wish of a call. Raises `InvalidParams`, naming what is wrong."""
     for name, path in (("cwd", call.cwd), ("project", call.project)):
         if path is not None and (not os.path.isabs(path) or "\0" in path):

@@ -10,7 +10,9 @@ import binascii
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 #: How much text is encoded or decoded at a time; base64 may be cut at multiples of four.
 _PIECE_CHARS = 2**20
+#: What refers to a blob is stored within this time after it was written, or never.
+SETTLED_S = 600.0
+_REFERENCE = re.compile(r'"blob":"([0-9a-f]{64})"')
 
 
 class Blobs:
@@ -33,6 +38,7 @@ class Blobs:
     def __init__(self, directory: str, limit_bytes: int) -> None:
         self._directory = directory
         self.limit_bytes = limit_bytes
+        self._keeping = threading.Lock()
 
     def path(self, sha256: str) -> str:
         return os.path.join(self._directory, sha256[:2], sha256)
@@ -60,11 +66,13 @@ class Blobs:
 
     def _keep(self, temporary: str, sha256: str) -> None:
         path = self.path(sha256)
-        if os.path.exists(path):
-            os.unlink(temporary)
-            return
-        make_dirs(os.path.dirname(path))
-        os.replace(temporary, path)
+        with self._keeping:
+            if os.path.exists(path):
+                os.unlink(temporary)
+                os.utime(path)  # it is wanted again: see `remove_settled`
+                return
+            make_dirs(os.path.dirname(path))
+            os.replace(temporary, path)
 
     def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or None where there is no such blob."""
@@ -78,6 +86,20 @@ class Blobs:
         """Remove a blob that nothing refers to any more."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(sha256))
+
+    def remove_settled(self, sha256: str, now_s: float) -> bool:
+        """Remove a blob, and say whether it is gone; a young one stays.
+
+        A file is there before what refers to it is stored.
+        """
+        with self._keeping:
+            try:
+                if now_s - os.stat(self.path(sha256)).st_mtime < SETTLED_S:
+                    return False
+                os.unlink(self.path(sha256))
+            except FileNotFoundError:
+                pass
+            return True
 
     def reference(self, mime: str, value: Any) -> dict[str, Any] | None:
         """Store a mimebundle's value if it is over the limit, and return the `BlobRef`.
@@ -147,6 +169,45 @@ def note(db: apsw.Connection, sha256: str, size_bytes: int, now_ms: int) -> None
     db.execute("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", (sha256, size_bytes, now_ms))
 
 
+def note_uses(db: apsw.Connection, owner: str, data_json: str) -> None:
+    """Record which blobs an owner's JSON refers to: an execution's, or another document's."""
+    found = _REFERENCE.findall(data_json)
+    db.executemany("INSERT OR IGNORE INTO blob_use VALUES (?, ?)", ((sha, owner) for sha in found))
+
+
+def leave(db: apsw.Connection, owner: str) -> list[str]:
+    """Forget what an owner refers to, and return the blobs that nobody refers to any more."""
+    left = [
+        str(row[0])
+        for row in db.execute("DELETE FROM blob_use WHERE owner = ? RETURNING sha256", (owner,))
+    ]
+    used = "SELECT 1 FROM blob_use WHERE sha256 = ?"
+    return [sha256 for sha256 in left if db.execute(used, (sha256,)).get is None]
+
+
+def unused(db: apsw.Connection) -> list[tuple[str, int]]:
+    """Return the blobs that nobody refers to, and their sizes."""
+    sql = (
+        "SELECT sha256, size_bytes FROM blob "
+        "WHERE NOT EXISTS (SELECT 1 FROM blob_use WHERE blob_use.sha256 = blob.sha256)"
+    )
+    return [(str(sha256), int(str(size))) for sha256, size in db.execute(sql)]
+
+
+def drop(db: apsw.Connection, sha256: str) -> bool:
+    """Remove the record of a blob, unless somebody refers to it by now."""
+    sql = (
+        "DELETE FROM blob WHERE sha256 = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM blob_use WHERE sha256 = ?1) RETURNING 1"
+    )
+    return db.execute(sql, (sha256,)).get is not None
+
+
 def total_bytes(db: apsw.Connection) -> int:
     """Return the size of all recorded blobs."""
     return int(db.execute("SELECT coalesce(sum(size_bytes), 0) FROM blob").get)
+
+
+def unused_bytes(db: apsw.Connection) -> int:
+    """Return the size of the blobs that nobody refers to: they go when they are old enough."""
+    return sum(size_bytes for _, size_bytes in unused(db))

@@ -87,6 +87,8 @@ class Store:
     def _open(self) -> apsw.Connection:
         db = apsw.Connection(self.path)
         db.set_busy_timeout(BUSY_TIMEOUT_MS)
+        if db.pragma("page_count") == 0:
+            db.pragma("auto_vacuum", "incremental")  # free pages can be given back
         db.pragma("journal_mode", "wal")
         db.pragma("synchronous", "normal")
         db.pragma("foreign_keys", True)

@@ -26,6 +26,7 @@ class EventRow(msgspec.Struct):
     runtime_id: str | None
     execution_id: str | None
     data: str
+    notebook_id: str | None = None
     _wire: bytes | None = None
 
     def wire(self, epoch: str) -> bytes:
@@ -34,7 +35,8 @@ class EventRow(msgspec.Struct):
             self._wire = (
                 f'"seq":{self.seq},"cursor":"{epoch}.{self.seq}","at":"{rfc3339(self.at_ms)}",'
                 f'"type":"{self.type}","runtime":{_quoted(self.runtime_id)},'
-                f'"execution":{_quoted(self.execution_id)},"data":{self.data}}}'
+                f'"execution":{_quoted(self.execution_id)},'
+                f'"notebook":{_encoded(self.notebook_id)},"data":{self.data}}}'
             ).encode()
         return self._wire
 
@@ -43,11 +45,19 @@ def _quoted(plain_id: str | None) -> str:
     return "null" if plain_id is None else f'"{plain_id}"'
 
 
+def _encoded(text: str | None) -> str:
+    """Encode a name that may be anything: applications name notebooks as they like."""
+    return "null" if text is None else msgspec.json.encode(text).decode()
+
+
 def insert(db: apsw.Connection, events: Iterable[EventRow]) -> None:
     """Store events; their seqs were given by the one writer."""
     db.executemany(
-        "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
-        ((e.seq, e.at_ms, e.type, e.runtime_id, e.execution_id, e.data) for e in events),
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            (e.seq, e.at_ms, e.type, e.runtime_id, e.execution_id, e.data, e.notebook_id)
+            for e in events
+        ),
     )
 
 
@@ -62,6 +72,7 @@ def after(
     *,
     runtime_id: str | None = None,
     execution_id: str | None = None,
+    notebook_id: str | None = None,
     types: Sequence[str] | None = None,
     limit: int = 500,
     max_bytes: int = 1024 * 1024,
@@ -78,12 +89,15 @@ def after(
     if runtime_id is not None:
         conditions.append("runtime_id = ?")
         values.append(runtime_id)
+    if notebook_id is not None:
+        conditions.append("notebook_id = ?")
+        values.append(notebook_id)
     if types is not None:
         conditions.append(f"type IN ({', '.join('?' * len(types))})")
         values += types
     sql = (
-        "SELECT seq, at_ms, type, runtime_id, execution_id, data_json FROM event "  # noqa: S608
-        f"WHERE {' AND '.join(conditions)} ORDER BY seq LIMIT ?"
+        "SELECT seq, at_ms, type, runtime_id, execution_id, data_json, notebook_id "  # noqa: S608
+        f"FROM event WHERE {' AND '.join(conditions)} ORDER BY seq LIMIT ?"
     )
     found: list[EventRow] = []
     size_bytes = 0

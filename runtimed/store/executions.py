@@ -8,6 +8,7 @@ import msgspec
 
 from runtimed.model.execution import Progress
 from runtimed.model.ids import message_id
+from runtimed.store.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class ExecutionRow(msgspec.Struct, kw_only=True):
     """An execution as it is stored. The actor of its runtime holds it until it is final.
 
-    ``origin`` is "<session>/<msg_id>" of one that another client requested.
+    ``origin`` is "<session>/<msg_id>" of one that another client requested. ``pinned_ms`` and
+    ``outputs_removed`` ({at_ms, reason, size_bytes}) are written by `pin` and by retention only.
     """
 
     id: str
@@ -41,6 +43,8 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     gap: dict[str, Any] | None = None
     progress: Progress = Progress()
     origin: str | None = None
+    pinned_ms: int | None = None
+    outputs_removed: dict[str, Any] | None = None
 
     @property
     def status(self) -> str:
@@ -87,9 +91,9 @@ _INSERT = (
     f"INSERT INTO execution ({', '.join(_COLUMNS)}) "  # noqa: S608
     f"VALUES ({', '.join('?' * len(_COLUMNS))}) RETURNING number"
 )
-_SUBMITTED = ("code", "stdin", "argv_json")
+_READ = (*_COLUMNS, "pinned_ms", "outputs_removed_json", "code", "stdin", "argv_json")
 _SELECT = (
-    f"SELECT {', '.join((*_COLUMNS, *_SUBMITTED))} "  # noqa: S608
+    f"SELECT {', '.join(_READ)} "  # noqa: S608
     "FROM execution JOIN submission USING (number)"
 )
 _UPDATE = (
@@ -176,6 +180,19 @@ def id_of_origin(db: apsw.Connection, runtime_id: str, origin: str) -> str | Non
     return found
 
 
+def notebook_of(db: apsw.Connection, execution_id: str) -> str | None:
+    """Return the notebook whose cell the execution ran, if it ran one."""
+    sql = "SELECT cell_notebook FROM execution WHERE id = ?"
+    found: str | None = db.execute(sql, (execution_id,)).get
+    return found
+
+
+def of_group(db: apsw.Connection, notebook: str, group: str) -> list[ExecutionRow]:
+    """Return what was submitted for a notebook's cells under this group, in that order."""
+    where = "WHERE cell_notebook = ? AND cell_id IS NOT NULL AND group_name = ? ORDER BY number"
+    return [_row(row) for row in db.execute(f"{_SELECT} {where}", (notebook, group))]
+
+
 def has_foreign(db: apsw.Connection, runtime_id: str) -> bool:
     """Say whether something that another client requested of this runtime is recorded."""
     sql = "SELECT EXISTS (SELECT 1 FROM execution WHERE runtime_id = ? AND origin IS NOT NULL)"
@@ -207,23 +224,31 @@ def listed(
     limit: int = 100,
 ) -> list[ExecutionRow]:
     """Return executions, newest first."""
-    conditions: list[str] = []
-    values: list[Any] = []
-    if runtime_id is not None:
-        conditions.append("runtime_id = ?")
-        values.append(runtime_id)
-    if statuses is not None:
-        conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
-        values += statuses
-    if cell is not None:
-        conditions.append("cell_notebook = ? AND cell_id = ?")
-        values += cell
-    if before is not None:
-        conditions.append("number < (SELECT number FROM execution WHERE id = ?)")
-        values.append(before)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    sql = f"{_SELECT} {where} ORDER BY number DESC LIMIT ?"
-    return [_row(row) for row in db.execute(sql, (*values, limit))]
+    selection = Selection(runtime_id=runtime_id, statuses=statuses, cell=cell, before=before)
+    return selected(db, selection, limit)
+
+
+def selected(db: apsw.Connection, selection: Selection, limit: int) -> list[ExecutionRow]:
+    """Return the newest of a selection, newest first."""
+    return numbered(db, selection.numbers(db, limit))
+
+
+def numbered(db: apsw.Connection, numbers: Sequence[int]) -> list[ExecutionRow]:
+    """Return the executions of these numbers, newest first."""
+    sql = f"{_SELECT} WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number DESC"  # noqa: S608
+    return [_row(row) for row in db.execute(sql, (_encode(list(numbers)).decode(),))]
+
+
+def times(db: apsw.Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """Return when executions were submitted, by their numbers: those that there are."""
+    sql = "SELECT number, queued_ms FROM execution WHERE number IN (SELECT value FROM json_each(?))"
+    rows = db.execute(sql, (_encode(list(numbers)).decode(),))
+    return {int(str(number)): int(str(at_ms)) for number, at_ms in rows}
+
+
+def pin(db: apsw.Connection, execution_id: str, pinned_ms: int | None) -> None:
+    """Pin an execution, or with None let go of it."""
+    db.execute("UPDATE execution SET pinned_ms = ? WHERE id = ?", (pinned_ms, execution_id))
 
 
 def counts(db: apsw.Connection) -> dict[str, int]:
@@ -256,10 +281,10 @@ def forget_displays(db: apsw.Connection, runtime_id: str) -> None:
 
 
 def _row(values: tuple[Any, ...]) -> ExecutionRow:
-    found = dict(zip((*_COLUMNS, *_SUBMITTED), values, strict=True))
+    found = dict(zip(_READ, values, strict=True))
     for name in ("status", "reason"):
         del found[name]
-    for name in ("requested_by", "argv", "input", "gap"):
+    for name in ("requested_by", "argv", "input", "gap", "outputs_removed"):
         text = found.pop(f"{name}_json")
         found[name] = None if text is None else _decode(text)
     return ExecutionRow(

@@ -6,7 +6,6 @@ is deleted; a checkpoint that truncates removes it from the write-ahead log too.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +13,6 @@ import msgspec
 if TYPE_CHECKING:
     import apsw
 
-_BLOB = re.compile(r'"blob":"([0-9a-f]{64})"')
 _FINAL = "status NOT IN ('queued', 'running', 'waiting_input')"
 
 
@@ -34,19 +32,25 @@ def forgettable(db: apsw.Connection, runtime_id: str, since_ms: int) -> Forgetta
     ).fetchall()
     ids = {str(execution_id): int(str(number)) for number, execution_id in rows}
     theirs: set[str] = set()
+    used = "SELECT sha256 FROM blob_use WHERE owner = ?"
     for execution_id in ids:
-        for (data,) in db.execute(
-            "SELECT data_json FROM event WHERE execution_id = ? AND data_json LIKE '%\"blob\":%'",
-            (execution_id,),
-        ):
-            theirs.update(_BLOB.findall(data))
-    if theirs:
-        for execution_id, data in db.execute(
-            "SELECT execution_id, data_json FROM event WHERE data_json LIKE '%\"blob\":%'"
-        ):
-            if execution_id not in ids:
-                theirs.difference_update(_BLOB.findall(data))
-    return Forgettable(list(ids.values()), list(ids), sorted(theirs))
+        theirs.update(str(sha256) for (sha256,) in db.execute(used, (execution_id,)))
+    owners = "SELECT owner FROM blob_use WHERE sha256 = ?"
+    only = [
+        sha256
+        for sha256 in theirs
+        if all(str(row[0]) in ids for row in db.execute(owners, (sha256,)))
+    ]
+    return Forgettable(list(ids.values()), list(ids), sorted(only))
+
+
+def newest_left(db: apsw.Connection, what: Forgettable) -> int:
+    """Return the number of the newest execution that there will be."""
+    going = set(what.numbers)
+    for (number,) in db.execute("SELECT number FROM execution ORDER BY number DESC"):
+        if number not in going:
+            return int(str(number))
+    return 0
 
 
 def forget(db: apsw.Connection, what: Forgettable) -> None:
@@ -54,6 +58,7 @@ def forget(db: apsw.Connection, what: Forgettable) -> None:
     for number, execution_id in zip(what.numbers, what.ids, strict=True):
         db.execute("DELETE FROM event WHERE execution_id = ?", (execution_id,))
         db.execute("DELETE FROM display WHERE execution_id = ?", (execution_id,))
+        db.execute("DELETE FROM blob_use WHERE owner = ?", (execution_id,))
         db.execute("DELETE FROM submission WHERE number = ?", (number,))
         db.execute("DELETE FROM execution WHERE number = ?", (number,))
     for sha256 in what.blobs:

@@ -61,7 +61,10 @@ CREATE TABLE execution (
     reason            TEXT,
     progress_json     TEXT NOT NULL,
     -- "<session>/<msg_id>" of an execution that another client requested.
-    origin            TEXT
+    origin            TEXT,
+    pinned_ms         INTEGER,
+    -- What retention has removed of its outputs: {at_ms, reason, size_bytes}.
+    outputs_removed_json TEXT
 ) STRICT;
 -- What was submitted, which never changes: an execution's row is written again at every step.
 -- Its stdin goes once it is final.
@@ -85,7 +88,8 @@ CREATE TABLE event (
     type         TEXT NOT NULL,
     runtime_id   TEXT,
     execution_id TEXT,
-    data_json    TEXT NOT NULL
+    data_json    TEXT NOT NULL,
+    notebook_id  TEXT
 ) STRICT;
 CREATE INDEX event_by_runtime ON event (runtime_id, seq);
 CREATE INDEX event_by_execution ON event (execution_id, seq) WHERE execution_id IS NOT NULL;
@@ -116,3 +120,65 @@ CREATE TABLE record_rule (
     directory TEXT PRIMARY KEY,
     record    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Notebooks that are open, and their cells.
+CREATE TABLE notebook (
+    id            TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
+    path          TEXT,
+    metadata_json TEXT NOT NULL,
+    runtime_id    TEXT REFERENCES runtime (id),
+    revision      INTEGER NOT NULL,
+    created_ms    INTEGER NOT NULL,
+    changed_ms    INTEGER NOT NULL,
+    saved_ms      INTEGER,
+    -- The newest event when it was as its file is: one of its events after that is a change.
+    saved_seq     INTEGER,
+    -- The SHA-256 of its file, as it was last read or written.
+    file_sha256   TEXT
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX notebook_by_path ON notebook (path) WHERE path IS NOT NULL;
+
+CREATE TABLE cell (
+    id               TEXT PRIMARY KEY,
+    notebook_id      TEXT NOT NULL REFERENCES notebook (id),
+    position         REAL NOT NULL,
+    kind             TEXT NOT NULL,
+    src              TEXT NOT NULL,
+    nb_id            TEXT NOT NULL,
+    metadata_json    TEXT NOT NULL,
+    attachments_json TEXT,
+    revision         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX cell_by_notebook ON cell (notebook_id, position);
+CREATE INDEX cell_short ON cell (substr(id, -8));
+
+-- What a cell's file had of outputs, until a run takes their place: executions after that number.
+CREATE TABLE cell_output (
+    cell_id         TEXT PRIMARY KEY REFERENCES cell (id),
+    execution_count INTEGER,
+    outputs_json    TEXT NOT NULL,
+    number          INTEGER NOT NULL
+) STRICT;
+
+-- Whose cell it was that ran; of events of the notebook's own, which one it is.
+CREATE INDEX event_by_notebook ON event (notebook_id, seq) WHERE notebook_id IS NOT NULL;
+
+-- Each is in the order of submission: an index ends with the number.
+CREATE INDEX execution_by_whose ON execution (origin IS NULL);
+CREATE INDEX execution_mine ON execution (runtime_id) WHERE origin IS NULL;
+CREATE INDEX execution_theirs ON execution (runtime_id) WHERE origin IS NOT NULL;
+CREATE INDEX execution_by_outcome ON execution (status)
+    WHERE status NOT IN ('queued', 'running', 'waiting_input');
+CREATE INDEX execution_outcome_of_runtime ON execution (runtime_id, status)
+    WHERE status NOT IN ('queued', 'running', 'waiting_input');
+CREATE INDEX execution_by_time ON execution (queued_ms);
+CREATE INDEX execution_pinned ON execution (number) WHERE pinned_ms IS NOT NULL;
+
+-- Who refers to a blob: an execution by its outputs, or another document by its own id.
+CREATE TABLE blob_use (
+    sha256 TEXT NOT NULL,
+    owner  TEXT NOT NULL,
+    PRIMARY KEY (sha256, owner)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_use_by_owner ON blob_use (owner);

@@ -103,3 +103,16 @@ def links() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("path", "target"), links())
 def test_links_between_pages_lead_somewhere(path: str, target: str) -> None:
     assert ((ROOT / path).parent / target).exists()
+
+
+def test_every_page_is_to_be_found_from_the_first() -> None:
+    docs = ROOT / "docs"
+    targets = {target for path, target in links() if path == "docs/README.md"}
+    found = {(docs / target).resolve() for target in targets}
+    assert {path for path in docs.rglob("*.md") if path != docs / "README.md"} <= found
+
+
+@pytest.mark.parametrize(("example", "lines"), [("notebook_app.py", 100), ("repl.py", 60)])
+def test_an_example_is_as_small_as_the_readme_says(example: str, lines: int) -> None:
+    assert f"(examples/{example}) in {lines}" in (ROOT / "README.md").read_text()
+    assert len((ROOT / "examples" / example).read_text().splitlines()) <= lines

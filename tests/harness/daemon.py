@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtimed import paths
-from runtimed.client.connect import CallFailed, dial
+from runtimed.client.connecting import CallFailed, dial
 from runtimed.client.lines import connect
 from tests.harness.processes import left_after
 

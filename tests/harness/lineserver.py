@@ -8,13 +8,13 @@ import queue
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from runtimed.api.call import Call, Effect
-from runtimed.api.daemon import DaemonHello
+from runtimed.api.daemon import DaemonHello, Hello
 from runtimed.api.errors import RuntimeNotFound
 from runtimed.api.events import Event, EventsSubscribe, EventsUnsubscribe
-from runtimed.api.types import Hello, Nothing, Subscription
+from runtimed.api.types import Nothing, Subscription
 from runtimed.server.dispatch import Dispatcher
 from runtimed.server.unix import UnixServer
 from runtimed.service.binding import Caller, Handlers
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 PATIENCE_S = 30.0
 
 
-def declare(method: str, cls: type[Call[Any]]) -> None:
+def declare(method: str, cls: type[Call[Any]], *rest: str) -> None:
     """Name a call class without putting it into the registry of the real API."""
     (base,) = cls.__orig_bases__  # type: ignore[attr-defined]
-    cls.method, cls.effect, cls.errors = method, Effect.READ, ()
+    cls.method, cls.effect, cls.errors, cls.rest = method, Effect.READ, (), rest
     (cls.result,) = get_args(base)
 
 
@@ -72,16 +72,16 @@ class Who(Call[dict[str, Any]], frozen=True, kw_only=True):
     """Return who calls."""
 
 
-_STUBS: dict[str, type[Call[Any]]] = {
-    "echo": Echo,
-    "wait": Wait,
-    "work": Work,
-    "open": Open,
-    "fail": Fail,
-    "who": Who,
+_STUBS: dict[str, tuple[type[Call[Any]], str]] = {
+    "echo": (Echo, "POST /v0/echo"),
+    "wait": (Wait, "GET /v0/wait/{gate}"),
+    "work": (Work, "POST /v0/work/{gate}"),
+    "open": (Open, "POST /v0/open/{gate}"),
+    "fail": (Fail, "GET /v0/fail"),
+    "who": (Who, "GET /v0/who"),
 }
-for _name, _cls in _STUBS.items():
-    declare(_name, _cls)
+for _name, (_cls, _place) in _STUBS.items():
+    declare(_name, _cls, _place)
 
 
 class Stream:
@@ -95,6 +95,7 @@ class Stream:
         self._size = size
         self._events: list[Event] = []
         self._lagged = False
+        self._nudged = False
         self._wake = asyncio.Event()
 
     def emit(self, text: str) -> None:
@@ -124,11 +125,16 @@ class Stream:
                 yield [self._event("lagged", {})]
                 return
             batch, self._events = self._events, []
-            if batch:
+            if batch or self._nudged:
+                self._nudged = self._nudged and bool(batch)
                 yield list(batch)
             else:
                 self._wake.clear()
                 await self._wake.wait()
+
+    def nudge(self) -> None:
+        self._nudged = True
+        self._wake.set()
 
     def close(self) -> None:
         self.is_closed = True
@@ -313,7 +319,7 @@ class RawClient:
         self._reader.close()
         self.sock.close()
 
-    def __enter__(self) -> RawClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.wire import journal
 from tests.kernels.client import Executed, Shown
 

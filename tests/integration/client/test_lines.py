@@ -1,4 +1,4 @@
-"""The stdlib client, and the typed one over it."""
+"""The stdlib client: what it says, and to whom."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtimed.api.daemon import PROTOCOL, SERVICE, DaemonHello
-from runtimed.api.errors import DaemonUnreachable, Internal, NotRuntimed, RuntimeNotFound
-from runtimed.api.events import EventsSubscribe
-from runtimed.client import blocking, connect, lines, start
-from runtimed.client.connect import CallFailed, HungUp, dial
-from tests.harness.lineserver import Echo, Fail, Service
+from runtimed.api.daemon import PROTOCOL, SERVICE
+from runtimed.api.errors import DaemonUnreachable
+from runtimed.client import blocking, connecting, lines, start
+from runtimed.client.connecting import CallFailed, HungUp, dial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.harness.lineserver import Service
 
 NOBODY = 65534
 
@@ -194,7 +194,7 @@ def test_a_service_that_does_not_come_to_its_answer(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     """Neither silence nor a byte now and then holds anybody up."""
-    monkeypatch.setattr(connect, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(connecting, "PATIENCE_S", 0.3)
     with socket.socket(socket.AF_UNIX) as server, ExitStack() as stack:
         server.bind(str(socket_path))
         server.listen()
@@ -234,7 +234,7 @@ def test_a_service_that_lets_nobody_in(
     socket_path: Path, fake_daemon: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is there, so none is started beside it."""
-    monkeypatch.setattr(connect, "PATIENCE_S", 1)
+    monkeypatch.setattr(connecting, "PATIENCE_S", 1)
     with full(socket_path), pytest.raises(CallFailed, match="no answer in 1 s") as caught:
         start.ensure_daemon()
     assert caught.value.name == "DaemonUnreachable"
@@ -263,70 +263,6 @@ def test_a_service_that_hangs_up(socket_path: Path) -> None:
             client.hello("test")
         client.close()
     assert caught.value.name == "DaemonUnreachable"
-
-
-def test_the_typed_client(service: Service) -> None:
-    with blocking.connect(start=False) as client:
-        assert client.hello.service == SERVICE
-        assert client.call(Echo(value=[1])) == [1]
-        hello = client.call(DaemonHello(client="typed"))
-        assert hello.pid == os.getpid()
-        with pytest.raises(RuntimeNotFound, match="r1"):
-            client.call(Fail(known=True))
-        with pytest.raises(Internal):
-            client.call(Fail())
-
-
-def test_the_typed_client_without_a_service(socket_path: Path) -> None:
-    with pytest.raises(DaemonUnreachable):
-        blocking.connect(start=False)
-    socket_path.write_text("")
-    with pytest.raises(NotRuntimed):
-        blocking.connect(start=False)
-
-
-def test_typed_events_until_lagged(socket_path: Path, service: Service) -> None:
-    service.queue_size = 5
-    with blocking.connect(start=False) as client:
-        events = client.subscribe(EventsSubscribe())
-        assert next(events).data == {"text": "already there"}
-        (stream,) = service.streams.values()
-
-        def overflow() -> None:
-            for n in range(10):
-                stream.emit(str(n))
-
-        service.run_soon(overflow)
-        assert [each.type for each in events] == ["lagged"]
-        assert client.call(Echo(value="goes on")) == "goes on"
-
-
-def test_unknown_events_and_members_are_tolerated(socket_path: Path) -> None:
-    event: dict[str, Any] = {
-        "subscription": "s1",
-        "seq": 1,
-        "cursor": "e.1",
-        "at": "",
-        "type": "output",
-        "runtime": None,
-        "execution": None,
-        "data": {},
-    }
-    sent: list[dict[str, Any]] = [
-        {"method": "event", "params": event | {"type": "of a later version"}},
-        {"method": "event", "params": event | {"subscription": "another"}},
-        {"method": "something else", "params": []},
-        {"method": "event", "params": event | {"seq": 2, "new_member": 1}},
-    ]
-    answers = hello_answer(
-        service=SERVICE, protocol=PROTOCOL, version="9", pid=1, state_dir="/", new_member=1
-    )
-    answers += b'{"jsonrpc":"2.0","id":2,"result":{"subscription":"s1","cursor":"e.0"}}\n'
-    for each in sent:
-        answers += json.dumps({"jsonrpc": "2.0"} | each).encode() + b"\n"
-    with answering(socket_path, answers), blocking.connect(start=False) as client:
-        events = client.subscribe(EventsSubscribe())
-        assert next(events).seq == 2
 
 
 def test_the_clients_imports_are_few() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtimed.client import start
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.client.lines import connect
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtimed.paths import SOCKET_PATH_BYTES, UnsafePath
+from runtimed.server.hall import Limits
 from runtimed.server.unix import AlreadyServed, bind
 from tests.harness.lineserver import RawClient, Service, request, serving
 
@@ -142,45 +143,6 @@ def test_another_user_is_denied_by_credentials_alone(short_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE"]
-)
-def test_http_is_answered_in_http(raw: RawClient, verb: str) -> None:
-    raw.send(f"{verb} /v0/runtimes HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    head, body = raw.rest().split(b"\r\n\r\n")
-    status, *fields = head.split(b"\r\n")
-    assert status == b"HTTP/1.1 501 Not Implemented"
-    assert set(fields) == {
-        b"Content-Type: application/problem+json",
-        b"Connection: close",
-        b"Content-Length: %d" % len(body),
-    }
-    problem = json.loads(body)
-    assert problem["status"] == 501
-    assert "later release" in problem["detail"]
-
-
-def test_http_head_is_answered_without_a_body(raw: RawClient) -> None:
-    raw.send(b"HEAD / HTTP/1.1\r\n\r\n")
-    answer = raw.rest()
-    assert answer.startswith(b"HTTP/1.1 501 ")
-    assert answer.endswith(b"\r\n\r\n")
-
-
-def test_http_with_a_large_body_gets_its_answer(raw: RawClient) -> None:
-    size = 5_000_000
-    raw.send(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size)
-    raw.send(b"x" * size)  # a reset would raise here
-    assert raw.rest().startswith(b"HTTP/1.1 501 ")
-
-
-def test_curl(service: Service, socket_path: Path) -> None:
-    command = ["curl", "-sS", "-w", "%{http_code}", "--unix-socket", str(socket_path), "http://r/"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert done.stdout.endswith(b"}\n501")
-    assert done.stderr == b""
-
-
-@pytest.mark.parametrize(
     ("begin", "words"),
     [
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"),
@@ -189,7 +151,6 @@ def test_curl(service: Service, socket_path: Path) -> None:
         (b"content-length: 42\r\n\r\n{}", "language servers"),
         (b"hello\n", "hello"),
         (b"GETTING\n", "GETTING"),
-        (b"get / HTTP/1.1\r\n\r\n", "get /"),
         (b'"text"\n', "text"),
         (b"\xff\xfe", "xff"),
     ],
@@ -210,15 +171,23 @@ def test_a_beginning_that_ends_early(raw: RawClient, begin: bytes) -> None:
     assert raw.line() is None
 
 
-def test_a_verb_byte_by_byte(raw: RawClient) -> None:
-    for byte in b"OPTIONS * HTTP/1.1\r\n\r\n":
-        raw.send(bytes((byte,)))
-    assert raw.rest().startswith(b"HTTP/1.1 501 ")
-
-
 def test_white_space_before_the_first_message(raw: RawClient) -> None:
     raw.send(b" \n\t\r\n").send(b" \n").ask(request(1, "echo", value=1))
     assert raw.line()["result"] == 1
+
+
+@pytest.mark.parametrize("begin", [b" ", b"\r\n", b"GE", b"hello", b"PRI * "])
+def test_who_begins_and_does_not_go_on_is_hung_up_on(socket_path: Path, begin: bytes) -> None:
+    with (
+        serving(socket_path, Service(), Limits(http_head_s=0.2)),
+        RawClient(socket_path) as silent,
+        RawClient(socket_path) as raw,
+    ):
+        raw.send(begin)
+        assert "0.2 s" in raw.line()["error"]["message"]
+        assert raw.line() is None
+        silent.ask(request(1, "echo", value=1))  # it connected first, and has sent nothing
+        assert silent.line()["result"] == 1
 
 
 REQUEST = '{"jsonrpc":"2.0","id":1,"method":"echo","params":{"value":[1,2]}}'

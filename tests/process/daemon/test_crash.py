@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ulid import ULID
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.host import Step
 from tests.harness.daemon import Daemon
 from tests.process.daemon.story import WAIT_S, final, note, text, wait_for, words

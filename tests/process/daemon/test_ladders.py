@@ -14,7 +14,7 @@ import psutil
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.harness.foreign import kernel_environment
 from tests.process.daemon.story import final, wait_for, wait_for_output, wait_for_status
 

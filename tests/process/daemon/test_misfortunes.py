@@ -14,7 +14,7 @@ import apsw
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.story import final, note, text, wait_for, wait_for_status, words
 from tests.process.daemon.test_starting import kernelspec
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.story import (
     WAIT_S,
     final,

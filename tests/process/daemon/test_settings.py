@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.harness.daemon import Daemon, runt
 from tests.process.daemon.test_startup import runtimed
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.story import final
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import apsw
 import psutil
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.story import (
     final,
     note,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.harness.foreign import kernel_environment
 from tests.kernels.snippets import SNIPPETS
 from tests.process.daemon.story import final, text, wait_for_output, wait_for_status

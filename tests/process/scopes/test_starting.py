@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.harness.daemon import Daemon
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtimed.api.error_tree import from_wire, tree
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 
 if TYPE_CHECKING:
     from runtimed.api.errors import ApiError

@@ -131,7 +131,7 @@ def test_what_needs_consent_is_asked_about(monkeypatch: pytest.MonkeyPatch, agre
 
 def test_a_daemon_that_does_not_answer_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from runt import session
-    from runtimed.client.connect import no_answer
+    from runtimed.client.connecting import no_answer
 
     calls: list[str] = []
 

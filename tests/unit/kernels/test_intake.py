@@ -71,7 +71,7 @@ class Story:
         """Return the statuses announced of the execution."""
         return [
             data["status"]
-            for _, type_, _, execution, data in self.batch.events
+            for _, type_, _, execution, data, _ in self.batch.events
             if type_ == "execution" and execution == IDS[number]
         ]
 
@@ -351,7 +351,7 @@ def test_what_the_kernel_dropped_is_on_the_execution_and_announced_once() -> Non
     numbered(story, 2100, "status", execution_state="idle")
     gap = {"reason": "kernel_dropped", "from_at": None, "to_at": None, "count": 300}
     assert story.rows[0].gap == gap
-    told = [event[3:] for event in story.batch.events if event[1] == "gap"]
+    told = [event[3:5] for event in story.batch.events if event[1] == "gap"]
     assert told == [(IDS[0], gap)]
 
 

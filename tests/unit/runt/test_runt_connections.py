@@ -140,8 +140,8 @@ def test_one_that_says_nothing_is_given_up(run: Run, argv: list[str]) -> None:
     """As a daemon that is stopped (SIGSTOP); here `runt` has less patience than it has."""
     script = (
         "import sys\n"
-        "from runtimed.client import connect\n"
-        "connect.PATIENCE_S = 0.2\n"
+        "from runtimed.client import connecting\n"
+        "connecting.PATIENCE_S = 0.2\n"
         "from runt.cli import main\n"
         "sys.exit(main())\n"
     )

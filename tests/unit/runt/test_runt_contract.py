@@ -17,6 +17,7 @@ from runt import reference
 from runt.group import ALIASES, VERBS, group
 from runtimed.api.registry import REGISTRY
 from tests.harness.script import end, running
+from tests.unit.runt.verbs import ANSWERS, LINES, NOUNS, RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,222 +62,6 @@ def test_every_call_is_in_the_registry(where: str, method: str, params: set[str]
     assert params <= set(REGISTRY[method].__struct_fields__)
 
 
-RUNTIME: dict[str, Any] = {
-    "id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T",
-    "name": "lab",
-    "kernel_name": "python3",
-    "language": "python",
-    "ip": None,
-    "transport": "ipc",
-    "connection_file": "/k.json",
-    "status": "alive",
-    "origin": "adopted",
-    "owner": None,
-    "record": "metadata",
-    "exit": None,
-    "idle_stop_s": None,
-    "activity": None,
-    "pid": 1,
-    "rss_bytes": None,
-    "cpu_percent": None,
-    "queue_length": 0,
-    "private": True,
-    "environment": None,
-    "project": None,
-    "notices": [],
-}
-EXECUTION: dict[str, Any] = {
-    "id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T",
-    "status": "cancelled",
-    "reason": None,
-    "outputs": [],
-    "code": "1",
-    "queued_at": "2026-01-01T00:00:00.000Z",
-    "requested_by": {"client": "runt", "pid": 1, "session": None},
-    "runtime": {"id": "01J8ZQ4X8Y6D7N5K3M2P1R0S9T", "name": "lab", "kernel_name": "python3"},
-}
-ANSWERS: dict[str, Any] = {
-    "runtime.list": [RUNTIME],
-    "runtime.get": RUNTIME,
-    "runtime.start": RUNTIME,
-    "runtime.restart": {"runtime": RUNTIME, "how": "SIGTERM"},
-    "runtime.rename": RUNTIME,
-    "runtime.remove": {},
-    "runtime.stop": {"runtime": RUNTIME, "how": "SIGTERM"},
-    "runtime.kill": {"runtime": RUNTIME, "how": "SIGKILL"},
-    "runtime.interrupt": {"how": "signal", "execution": EXECUTION["id"], "ended": True},
-    "runtime.prune": [
-        {"runtime": RUNTIME["id"], "name": "lab", "connection_file": "/k.json", "reason": "dead"}
-    ],
-    "runtime.record": [RUNTIME],
-    "runtime.forget": {"executions": 1, "blobs": 0},
-    "runtime.variables": {
-        "runtime": RUNTIME["id"],
-        "via": "shell",
-        "variables": [
-            {
-                "name": "a",
-                "type": "int",
-                "shape": None,
-                "length": None,
-                "size_bytes": 28,
-                "repr": "1",
-            }
-        ],
-        "total": 1,
-    },
-    "runtime.logs": {
-        "runtime": RUNTIME["id"],
-        "stdout": "",
-        "stderr": "",
-        "stdout_end": 0,
-        "stderr_end": 0,
-        "ended": True,
-    },
-    "execution.get": EXECUTION,
-    "execution.wait": EXECUTION,
-    "execution.cancel": EXECUTION,
-    "execution.list": [EXECUTION],
-    "execution.input": {},
-    "execution.interrupt": {"how": "signal", "execution": EXECUTION["id"], "ended": True},
-    "execution.output": {
-        "execution": EXECUTION["id"],
-        "status": "done",
-        "lines": ["a"],
-        "cursor": 1,
-        "total_lines": 1,
-        "more": False,
-    },
-    "environment.list": [],
-    "daemon.announce": ["it is said"],
-    "daemon.config": {"file": "/nowhere/config.toml", "settings": []},
-    "daemon.status": {"pid": 1, "cursor": "e.0"},
-    "daemon.forget_transports": [{"path": "/k", "noted_at": "2026-01-01T00:00:00.000Z"}],
-    "runtime.unknown": None,
-}
-#: Every verb with all of its options: what they send is checked by the service (fake_daemon).
-LINES = {
-    "ps": ["--all", "--kernel", "x", "--origin", "adopted", "--wide"],
-    "start": [
-        "python3",
-        "--python",
-        "./x",
-        "--name",
-        "n",
-        "--env",
-        "A=1",
-        "--clean-env",
-        "--idle-stop",
-        "5",
-        "--timeout",
-        "5",
-        "--memory",
-        "2G",
-        "--tasks",
-        "200",
-        "--soft-limits",
-    ],
-    "stop": ["a", "b", "--grace", "1", "--force"],
-    "kill": ["a", "--force"],
-    "restart": ["a", "--force"],
-    "interrupt": ["a", "--force", "--wait", "1"],
-    "rename": ["a", "b"],
-    "rm": ["a"],
-    "prune": ["--dry-run"],
-    "logs": ["a", "--tail-bytes", "10", "--lines", "1", "--follow", "--stdout", "--stderr"],
-    "eval": [
-        "--kernel",
-        "k",
-        "--python",
-        "p",
-        "--name",
-        "n",
-        "--env",
-        "A=1",
-        "--clean-env",
-        "--group",
-        "g",
-        "--no-stop-on-error",
-        "--cell",
-        "n/c",
-        "--carry-over",
-        "--id",
-        "01J8ZQ4X8Y6D7N5K3M2P1R0S9T",
-        "--stdin",
-        "--wait",
-        "9",
-        "1",
-        "--",
-        "a",
-    ],
-    "submit": [
-        "--runtime",
-        "r",
-        "--group",
-        "g",
-        "--no-stop-on-error",
-        "--cell",
-        "n/c",
-        "--carry-over",
-        "--id",
-        "01J8ZQ4X8Y6D7N5K3M2P1R0S9T",
-        "--stdin",
-        "1",
-    ],
-    "wait": ["a", "b", "--wait", "1"],
-    "cancel": ["a"],
-    "output": ["a", "--tail", "1", "--grep", "x", "--lines", "2", "--cursor", "0", "--mime", "t/x"],
-    "show": ["a"],
-    "attach": ["a", "--since", "e.0"],
-    "reply": ["a", "text", "--eof"],
-    "history": ["--runtime", "a", "--number", "1"],
-    "vars": ["a"],
-    "record": ["off", "--dir", "/x"],
-    "forget": ["a", "--since", "2h", "--yes"],
-    "environments": [],
-    "config": ["list"],
-    "service": ["stop"],
-    "doctor": ["--fix", "--yes", "--forget-transports", "--archive", "a.tar.gz"],
-    "status": [],
-    "socket": [],
-    "call": ["runtime.list", '{"all": true}'],
-    "completion": ["bash"],
-    "help": ["recording"],
-}
-NOUNS = {
-    "ps": "runtimes",
-    "start": "runtime",
-    "stop": "ended",
-    "kill": "ended",
-    "restart": "restarted",
-    "interrupt": "interrupted",
-    "rename": "runtime",
-    "rm": "removed",
-    "prune": "pruned",
-    "logs": "logs",
-    "eval": "execution",
-    "submit": "execution",
-    "wait": "executions",
-    "cancel": "executions",
-    "output": "output",
-    "show": "execution",
-    "reply": "replied",
-    "history": "executions",
-    "vars": "variables",
-    "record": "runtimes",
-    "forget": "forgotten",
-    "environments": "environments",
-    "config": "settings",
-    "service": "service",
-    "doctor": "doctor",
-    "status": "status",
-    "socket": "socket",
-    "call": "result",
-    "completion": "completion",
-    "help": "help",
-}
-
-
 def answer_everything(serve: Serve) -> None:
     answers: dict[str, Any] = {
         name.replace(".", "__"): lambda c, p, result=result: result
@@ -302,7 +87,8 @@ def test_every_verb_prints_one_json_document(serve: Serve, run: Run, verb: str) 
 
 
 @pytest.mark.parametrize(
-    "verb", [v for v in VERBS if v not in ("socket", "completion", "config", "doctor")]
+    "verb",
+    [v for v in VERBS if v not in ("run", "serve", "socket", "completion", "config", "doctor")],
 )
 def test_every_verb_prints_nothing_but_ids_when_it_is_quiet(
     serve: Serve, run: Run, verb: str
@@ -317,7 +103,7 @@ def test_every_verb_prints_nothing_but_ids_when_it_is_quiet(
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *ALIASES])
-def test_every_option_is_in_the_lines_above(verb: str) -> None:
+def test_every_option_is_in_the_lines(verb: str) -> None:
     command = group.get_command(click.Context(group), verb)
     assert command is not None
     if verb in ALIASES:
@@ -327,6 +113,10 @@ def test_every_option_is_in_the_lines_above(verb: str) -> None:
     assert command.help
     #: Those that say where code and output go are tested one by one, and what excludes another.
     elsewhere = {
+        "--attach",
+        "--html",
+        "--notebook",
+        "--py",
         "--cpus",
         "--json",
         "--quiet",

@@ -12,7 +12,7 @@ import pytest
 from runt.group import run as run_verb
 from tests.harness.fake_daemon import HangUp, Refuse
 from tests.harness.script import end, running
-from tests.unit.runt.test_runt_contract import RUNTIME
+from tests.unit.runt.verbs import RUNTIME
 
 if TYPE_CHECKING:
     from tests.unit.runt.conftest import Run, Serve

@@ -8,8 +8,8 @@ import pytest
 
 from runt.commands.history import of_notebook
 from runt.failures import ConflictFailure
-from tests.unit.runt.test_runt_contract import EXECUTION
 from tests.unit.runt.test_runt_others import other
+from tests.unit.runt.verbs import EXECUTION
 
 if TYPE_CHECKING:
     from tests.unit.runt.conftest import Run, Serve
@@ -109,3 +109,10 @@ def test_a_notebook_is_known_by_its_path_its_end_or_its_name() -> None:
     assert of_notebook(runtimes, "b.ipynb", "/b.ipynb") == []
     with pytest.raises(ConflictFailure, match=r"a\.ipynb, w/a\.ipynb"):
         of_notebook(runtimes, "./w/a.ipynb", "/top/w/a.ipynb")
+
+
+@pytest.mark.parametrize("verb", [("history",), ("search", "x"), ("export", "lab")])
+def test_mine_and_foreign_exclude_each_other(run: Run, verb: tuple[str, ...]) -> None:
+    result = run(*verb, "--mine", "--foreign")
+    assert result.returncode == 2
+    assert "exclude each other" in result.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from runt.commands.vars import candidates
 from tests.harness.fake_daemon import Refuse
-from tests.unit.runt.test_runt_contract import ANSWERS, EXECUTION, RUNTIME
+from tests.unit.runt.verbs import ANSWERS, EXECUTION, RUNTIME
 
 if TYPE_CHECKING:
     from tests.unit.runt.conftest import Run, Serve

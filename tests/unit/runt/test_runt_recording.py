@@ -13,8 +13,8 @@ import pytest
 from runt.failures import UsageFailure
 from runt.when import moment
 from tests.unit.runt.conftest import RUNT
-from tests.unit.runt.test_runt_contract import RUNTIME
 from tests.unit.runt.test_runt_others import ADOPTED
+from tests.unit.runt.verbs import RUNTIME
 
 if TYPE_CHECKING:
     from tests.unit.runt.conftest import Run, Serve

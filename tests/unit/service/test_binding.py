@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runtimed.api.daemon import DaemonHello, DaemonStop
-from runtimed.api.types import Hello, Nothing
+from runtimed.api.daemon import DaemonHello, DaemonStop, Hello
+from runtimed.api.types import Nothing
 from runtimed.service.binding import Caller, Handlers
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.harness.daemon import Daemon
 from tests.process.daemon.adoption.waiting import adopted, execution, until
 from tests.process.daemon.story import final, note, text, wait_for, words

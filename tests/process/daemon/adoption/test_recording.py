@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.adoption.waiting import adopted, execution, until
 from tests.process.daemon.story import files_that_name, text
 

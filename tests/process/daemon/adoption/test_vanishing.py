@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runtimed import host
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from runtimed.kernels.launch import tcp_address
 from tests.harness.daemon import Daemon
 from tests.process.daemon.adoption.waiting import adopted, until

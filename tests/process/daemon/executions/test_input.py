@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.harness import parrot
 from tests.harness.daemon import Daemon, State
 from tests.process.daemon.executions.conftest import Repl

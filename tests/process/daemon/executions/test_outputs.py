@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.story import text, wait_for_status
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.executions.conftest import Repl
 from tests.process.daemon.story import WAIT_S, files_that_name, text
 

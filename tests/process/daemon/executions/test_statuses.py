@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ulid import ULID
 
-from runtimed.client.connect import CallFailed
+from runtimed.client.connecting import CallFailed
 from tests.process.daemon.story import note, text, wait_for_output, wait_for_status, words
 
 if TYPE_CHECKING:

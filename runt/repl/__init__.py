@@ -1,0 +1,1 @@
+"""``runt run``: a prompt at any kernel. Loaded by that verb alone."""

@@ -1,0 +1,1 @@
+"""Notebooks as files: nbformat and jupytext are loaded here, at first use, and nowhere else."""

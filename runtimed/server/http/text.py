@@ -1,0 +1,140 @@
+"""Results for people and models: tables of runtimes and executions, and what code has printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runtimed.api.history import Found
+from runtimed.api.notebooks import Notebook
+from runtimed.api.openapi import TEXTS
+from runtimed.api.types import Environment, Execution, OutputPage, Runtime, Variable, Variables
+from runtimed.model.ids import short
+from runtimed.model.text import output_lines, without_ansi
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtimed.api.call import Call
+    from runtimed.api.notebooks import CodeCell
+
+_CODE_CHARS = 60
+_FOUND_CHARS = 120
+
+
+def has_text(call: type[Call[Any]]) -> bool:
+    """Say whether the call's result is to be had as text."""
+    return call.result in TEXTS
+
+
+def render(result: Any, *, is_markdown: bool) -> str:
+    """Return the result as plain text, or as Markdown."""
+    if isinstance(result, list):
+        return _table(result, is_markdown=is_markdown)
+    if isinstance(result, Variables):
+        return _table(result.variables, is_markdown=is_markdown)
+    if isinstance(result, Notebook):
+        return _notebook(result, is_markdown=is_markdown)
+    if isinstance(result, Execution):
+        return _execution(result, is_markdown=is_markdown)
+    if isinstance(result, OutputPage):
+        unfinished = [] if result.unfinished is None else [result.unfinished]
+        said = without_ansi("\n".join([*result.lines, *unfinished]))
+    else:
+        said = result.stdout + result.stderr
+    return _block(said) if is_markdown else _ended(said)
+
+
+def _execution(execution: Execution, *, is_markdown: bool) -> str:
+    outputs = [msgspec.to_builtins(output) for output in execution.outputs or []]
+    said = without_ansi("\n".join(output_lines(outputs)))
+    if not is_markdown:
+        return _ended(said)
+    language = "python" if execution.runtime.kernel_name.startswith("python") else ""
+    code = _block(execution.code, language)
+    status = "" if execution.status == "done" else f"\n*{execution.status}*\n"
+    return code + (f"\n{_block(said)}" if said else "") + status
+
+
+def _notebook(notebook: Notebook, *, is_markdown: bool) -> str:
+    """Return the cells, each with what it has printed."""
+    return "\n".join(_cell(cell, is_markdown=is_markdown) for cell in notebook.cells or [])
+
+
+def _cell(cell: CodeCell, *, is_markdown: bool) -> str:
+    outputs = [msgspec.to_builtins(output) for output in cell.outputs or []]
+    said = without_ansi("\n".join(output_lines(outputs)))
+    if not is_markdown:
+        return _ended(cell.src) + _ended(said)
+    if cell.kind == "markdown":
+        return _ended(cell.src)
+    return _block(cell.src) + (f"\n{_block(said)}" if said else "")
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def _block(text: str, language: str = "") -> str:
+    """Return the text between fences that are longer than any in it."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{_ended(text)}{fence}\n"
+
+
+def _table(rows: Sequence[Any], *, is_markdown: bool) -> str:
+    from tabulate import tabulate
+
+    if not rows:
+        return ""
+    table = [_row(row) for row in rows]
+    if is_markdown:
+        table = [{k: str(v or "").replace("|", "\\|") for k, v in row.items()} for row in table]
+    style = "github" if is_markdown else "plain"
+    return str(tabulate(table, headers="keys", tablefmt=style, disable_numparse=True)) + "\n"
+
+
+def _row(document: Runtime | Execution | Environment | Found | Variable) -> dict[str, Any]:
+    if isinstance(document, Variable):
+        shape = document.shape if document.shape is not None else document.length
+        return {
+            "Name": document.name,
+            "Type": document.type,
+            "Size": "" if shape is None else str(shape),
+            "Value": _first_line(document.repr or ""),
+        }
+    if isinstance(document, Found):
+        found = " … ".join(" ".join(one.text.split()) for one in document.snippets)
+        return _row(document.execution) | {"Found": found[:_FOUND_CHARS]}
+    if isinstance(document, Runtime):
+        return {
+            "ID": document.short_id,
+            "Name": document.name,
+            "Kernel": document.kernel_name,
+            "Language": document.language,
+            "Status": document.status,
+            "Activity": document.activity,
+            "Queue": document.queue_length,
+        }
+    if isinstance(document, Execution):
+        return {
+            "ID": short(document.id),
+            "Runtime": document.runtime.name,
+            "Status": document.status,
+            "Queued at": document.queued_at,
+            "Code": _first_line(document.code),
+        }
+    return {
+        "Name": document.name,
+        "Kind": document.kind,
+        "Language": document.language,
+        "Path": document.path,
+        "Unusable": document.unusable,
+    }
+
+
+def _first_line(code: str) -> str:
+    line, _, more = code.strip().partition("\n")
+    return f"{line[:_CODE_CHARS]}…" if more or len(line) > _CODE_CHARS else line
