@@ -17,7 +17,7 @@ from runtimed.client import connect
 
 PAGE = r"""<!doctype html><meta charset="utf-8"><title>notebook</title><main></main>
 <button id="add">add</button> <button id="save">save</button><script>
-const notebook = "NOTEBOOK", main = document.querySelector("main"), sections = {}
+let notebook = "NOTEBOOK", main = document.querySelector("main"), sections = {}, changed, busy
 async function call(method, params) {
   const answer = await fetch(method, {method: "POST", body: JSON.stringify(params)})
   return answer.ok ? answer.json() : alert(await answer.text())
@@ -43,11 +43,11 @@ function drawn({text, traceback, data = {}}) {
     .then(found => { it.src = `data:image/png;base64,${found.data}` })
   return it
 }
-let changed, busy
 async function show() {  // one look at a time, and one more if something happened meanwhile
   for (changed = true; changed && !busy; busy = false) {
     busy = true, changed = false
     const {cells} = await call("notebook.get", {notebook, outputs: true})
+      .catch(failed => { busy = false; throw failed })
     const order = cells.map(cell => sections[cell.id] ?? made(cell.id))
     if (String(cells.map(cell => cell.id)) !== String([...main.children].map(it => it.id)))
       main.replaceChildren(...order)

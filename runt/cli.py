@@ -24,13 +24,25 @@ def main() -> int:
     except BrokenPipeError:
         code = exits.STDOUT_CLOSED
     except OSError as error:
-        sys.stderr.write(f"runt: {error}\n")
-        code = exits.INTERNAL
+        code = _said(error)
     else:
         return code
     # The interpreter flushes stdout once more when it ends; let that go nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return code
+
+
+def _said(error: OSError) -> int:
+    """Say what the system refused, and return the exit code: a terminal that has gone takes none.
+
+    That is SIGHUP's, whether the signal was ignored or is still to come.
+    """
+    try:
+        sys.stderr.write(f"runt: {error}\n")
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        return exits.of_signal(1)
+    return exits.INTERNAL
 
 
 def _open_standard_streams() -> None:

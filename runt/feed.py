@@ -14,7 +14,7 @@ from runtimed.paths import socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from typing import Any
 
     from runtimed.client.lines import LineClient
@@ -33,12 +33,17 @@ class Feed:
         *,
         since: str | None = None,
         again_from: str | None = None,
+        once: Container[str] = (),
     ) -> None:
-        """``again_from``: the cursor to resume from where no cursor was seen before a loss."""
+        """``again_from``: the cursor to resume from where no cursor was seen before a loss.
+
+        ``once``: methods that are not sent again; who asked is told that the connection was lost.
+        """
         self._connect = connect
         self._filters = filters
         self._since = since
         self._again_from = since or again_from
+        self._once = once
         self._unanswered: dict[int, tuple[str, dict[str, Any], Then]] = {}
         self._client: LineClient | None = None
         self._attempts = 0
@@ -83,6 +88,13 @@ class Feed:
             elif message.get("id") in self._unanswered:
                 self._answer(message)
         return self._in_order(events)
+
+    def fail(self, failure: CallFailed) -> None:
+        """Tell all who wait for an answer that none will come."""
+        unanswered, self._unanswered = self._unanswered, {}
+        for method, _, then in unanswered.values():
+            if method != "events.subscribe":
+                then(None, failure)
 
     def close(self) -> None:
         """Hang up."""
@@ -136,8 +148,12 @@ class Feed:
         if self._attempts > ATTEMPTS:
             detail = "it hangs up again and again; its log tells more"
             raise unreachable(socket_path(), detail)
-        requests = [r for r in self._unanswered.values() if r[0] != "events.subscribe"]
-        self._unanswered.clear()
         if self._since is None:
             self._since = self._again_from
-        self.open(*requests)
+        self._client = self._connect()  # where it cannot, the requests wait for `fail`
+        unanswered, self._unanswered = self._unanswered, {}
+        requests = [r for r in unanswered.values() if r[0] != "events.subscribe"]
+        self._send([self._subscription(), *(r for r in requests if r[0] not in self._once)])
+        for method, _, then in requests:
+            if method in self._once:
+                then(None, unreachable(socket_path(), f"it went away before {method} was answered"))

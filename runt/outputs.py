@@ -64,7 +64,7 @@ def as_text(value: object) -> str:
 
 
 def _length(mime: str, value: object) -> int:
-    if isinstance(value, dict) and "size_bytes" in value:
+    if isinstance(value, dict) and is_blob(value):
         return int(value["size_bytes"])
     text = as_text(value)
     if mime.startswith(("image/", "audio/", "video/")) and mime != "image/svg+xml":
@@ -88,10 +88,10 @@ def blobs(value: object) -> list[dict[str, Any]]:
     """Return the blob references inside an output or event that are needed to show it as text."""
     if not isinstance(value, dict):
         return []
-    if is_blob(value):
-        return [value]
     found = []
     for name, inner in value.items():
-        if name in ("text", "data", "output") or name.startswith("text/"):
+        if name in ("data", "output"):
             found += blobs(inner)
+        elif (name == "text" or name.startswith("text/")) and is_blob(inner):
+            found.append(inner)
     return found

@@ -229,5 +229,5 @@ def fields(document: dict[str, Any]) -> str:
             text = "-"
         else:
             text = json.dumps(value, ensure_ascii=False)
-        lines.append(f"{name:<{width}}  {text}")
+        lines.append(f"{name:<{width}}  {printable(text)}")
     return "\n".join(lines) + "\n"

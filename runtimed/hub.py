@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from runtimed.store.db import Store
     from runtimed.store.events import EventRow
 
-#: How many events, and about how many bytes of them, one look into the store fetches for a
-#: subscriber that catches up.
+#: How many events one look into the store fetches for a subscriber that catches up.
 PAGE = 500
-PAGE_BYTES = 1024 * 1024
+#: How many events one look passes over, where it wants some types only: no index finds those.
+STRETCH = 20_000
 #: An event's own members beside its data, roughly; counts towards a subscriber's bytes.
 EVENT_OVERHEAD_BYTES = 200
 
@@ -199,6 +199,8 @@ class Subscription:
     async def _stored(self) -> AsyncIterator[list[bytes | Event]]:
         """Yield what the store has after the position; joins the live queue at its end."""
         while not self._closed and not self._hub.is_live(self) and not self._lagged:
+            newest = self._hub.seq
+            until = newest if self._types is None else min(newest, self.position + STRETCH)
             rows, is_all = self._hub.store.read(
                 events.after,
                 self.position,
@@ -206,17 +208,15 @@ class Subscription:
                 execution_id=self._execution_id,
                 notebook_id=self._notebook_id,
                 types=self._types,
+                until=until,
                 limit=PAGE,
-                max_bytes=PAGE_BYTES,
             )
-            if is_all:
-                self.position = self._hub.seq
+            self.position = until if is_all else rows[-1].seq
+            if is_all and until == newest:
                 self._hub.join(self)
-            else:
-                self.position = rows[-1].seq
             if rows:
                 yield self._encode(rows)
-                await asyncio.sleep(0)  # a long catch-up takes turns with everybody else
+            await asyncio.sleep(0)  # a long catch-up takes turns with everybody else
 
     def _encode(self, rows: Sequence[EventRow]) -> list[bytes | Event]:
         epoch = self._hub.store.epoch

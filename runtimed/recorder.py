@@ -148,6 +148,7 @@ def _apply(db: Connection, batch: Batch, rows: list[EventRow]) -> None:
     for change in batch.writes:
         change(db)
     events.insert(db, rows)
+    events.supersede(db, rows)
     for runtime_id, offset in batch.offsets.items():
         runtimes.save_offset(db, runtime_id, offset)
     passing(Step.COMMIT_OPEN)

@@ -44,9 +44,13 @@ def command(
     def forget(reference: str) -> None:
         runtime = session.call("runtime.get", {"runtime": reference})
         shown = short(runtime["id"])
-        if asks and not _confirmed(runtime, params.get("since")):
-            raise Failure(f"nothing of {shown} was forgotten")
+        if asks:
+            if not _confirmed(runtime, params.get("since")):
+                raise Failure(f"nothing of {shown} was forgotten")
+            reference = runtime["id"]  # this one, and no other of its name
         result = session.call("runtime.forget", {"runtime": reference, **params})
+        for notice in result.get("notices", ()):
+            click.echo(f"runt: {shown}: {notice}", err=True)
         forgotten.append({"runtime": runtime["id"], **result})
         if not as_json:
             click.echo(shown if quiet else f"forgot {_counted(result['executions'])} of {shown}")

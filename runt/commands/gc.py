@@ -40,8 +40,8 @@ def _said(done: dict[str, Any]) -> str:
         within += f", {size(kept['leaving_bytes'])} more go within minutes"
     if (unremovable_bytes := kept["unremovable_bytes"]) is not None:
         within += (
-            f"; pinned and unfinished executions and code alone take {size(unremovable_bytes)} of "
-            f"at most {size(kept['limit_bytes'])}; nothing more can go"
+            "; pinned and unfinished executions, what open notebooks show, and code alone take "
+            f"{size(unremovable_bytes)} of at most {size(kept['limit_bytes'])}; nothing more can go"
         )
     if not done["executions"]:
         over = kept["used_bytes"] > kept["limit_bytes"]

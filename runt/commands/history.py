@@ -94,7 +94,8 @@ def command(runtime: str | None, number: int, quiet: bool, as_json: bool, **filt
         references = [*_meant(runtime)]
     params = filter_parameters(**filters)
     found = [execution for one in references for execution in _executions(one, params, number)]
-    found.sort(key=lambda execution: str(execution["id"]), reverse=True)
+    if len(references) > 1:  # of each it is the order of submission
+        found.sort(key=lambda each: (str(each["queued_at"]), str(each["id"])), reverse=True)
     del found[number:]
     if as_json:
         jsonout.print_document("executions", found)
@@ -117,7 +118,9 @@ def filter_parameters(
     """Return the parameters of ``execution.list`` that the options stand for."""
     now = datetime.now(UTC)
     params: dict[str, Any] = {
-        name: moment(text, now) for name, text in (("since", since), ("until", until)) if text
+        name: moment(text, now)
+        for name, text in (("since", since), ("until", until))
+        if text is not None
     }
     if mine is not None:
         params["foreign"] = not mine

@@ -11,6 +11,7 @@ import click
 from runt import completing, exits, session, throwaway
 from runt.commands.evaluate_options import defaults
 from runt.failures import UsageFailure
+from runt.ids import short
 from runt.limits import limit_options, limit_parameters
 from runt.live import Detached
 from runt.options import Seconds, json_option, quiet_option, start_options
@@ -77,6 +78,11 @@ def command(
             return detached.exit_code
         stops = not keep
     if not is_terminal:
+        if keep and not quiet:
+            id = short(runtime["id"])
+            sys.stderr.write(
+                f"runt: runtime {id} keeps running; `runt run --attach {id}` joins it\n"
+            )
         return _run_stdin(runtime["id"], stops=stops, quiet=quiet, as_json=as_json)
     return _converse(runtime, stops=stops)
 

@@ -44,6 +44,7 @@ CHECKS: dict[str, Check] = {
     "file-limits": processes.file_limits,
     "disk-space": places.disk_space,
     "database": record.database,
+    "search-index": record.search_index,
     "journals": record.journals,
     "left-files": record.left_files,
     "clock": processes.clock,

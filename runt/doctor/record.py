@@ -77,6 +77,20 @@ def database(e: Examination) -> Iterator[Finding]:
         yield _sound(path, is_whole=report["database_is_checked"])
 
 
+def search_index(e: Examination) -> Iterator[Finding]:
+    """Ask the daemon whether its index can be used."""
+    try:
+        problem = e.ask("daemon.status", {}).get("search", "ok")
+    except Unanswered:
+        return
+    if problem == "ok":
+        yield Finding("search-index", "ok", "it can be read and written")
+    else:
+        text = f"nothing new is found by `runt search`: {problem}"
+        remedy = "a file that is damaged or in the way may be removed: it is made anew"
+        yield Finding("search-index", "problem", text, remedy)
+
+
 def _by_ourselves(state: State) -> Finding:
     check, path = "database", state.database
     if sqlite3.sqlite_version_info < _LEAST_SQLITE:

@@ -12,6 +12,9 @@ from runt.failures import ConflictFailure, NotFoundFailure, UsageFailure
 from runt.notebook_run.plan import run_of
 from runtimed.client.connecting import CallFailed
 
+#: As long as a notebook's name may be.
+_NAME_CHARS = 200
+
 
 def read(path: str) -> dict[str, Any]:
     """Return the notebook in a file, whatever its version, as nbformat 4.5 has it.
@@ -28,17 +31,44 @@ def read(path: str) -> dict[str, Any]:
         raise NotFoundFailure(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageFailure(f"cannot read {path}: {error}") from None
-    params = {"text": text, "format": extension[1:], "name": "".join(filter(str.isprintable, stem))}
-    notebook = session.call("notebook.import", params)["id"]
+    name = "".join(filter(str.isprintable, stem))[:_NAME_CHARS]
+    params = {"text": _without_outputs(text), "format": extension[1:], "name": name}
+    # Asked again where the daemon goes away meanwhile: at worst a notebook of no file is left.
+    notebook = session.call_again("notebook.import", params)["id"]
     try:
         return content(notebook)
     finally:
-        session.call("notebook.delete", {"notebook": notebook})
+        close(notebook)
+
+
+def _without_outputs(text: str) -> str:
+    """Return a notebook's JSON without outputs, which may be large and are not kept anyway.
+
+    What is no notebook, or a script, is returned as it is: the daemon says what is wrong with it.
+    """
+    try:
+        notebook = json.loads(text)
+        sheets = [notebook, *notebook.get("worksheets", ())]  # nbformat 3 and older have these
+        for cell in (cell for sheet in sheets for cell in sheet.get("cells", ())):
+            if cell.get("outputs"):
+                cell["outputs"] = []
+        return json.dumps(notebook)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return text
+
+
+def close(notebook: str) -> None:
+    """Close a notebook, if it is open still. Raises `CallFailed`."""
+    try:
+        session.call_again("notebook.delete", {"notebook": notebook})
+    except CallFailed as failure:
+        if failure.name != "NotebookNotFound":
+            raise
 
 
 def content(notebook: str) -> dict[str, Any]:
     """Return an open notebook as nbformat 4.5 has it; sources are whole, not lists of lines."""
-    exported = session.call("notebook.export", {"notebook": notebook, "format": "ipynb"})
+    exported = session.call_again("notebook.export", {"notebook": notebook, "format": "ipynb"})
     found: dict[str, Any] = json.loads(exported["text"])
     for cell in found["cells"]:
         if isinstance(cell["source"], list):
@@ -49,7 +79,7 @@ def content(notebook: str) -> dict[str, Any]:
 def find(path: str) -> dict[str, Any] | None:
     """Return the notebook that is open with this file, with its cells."""
     try:
-        found: dict[str, Any] = session.call("notebook.get", {"notebook": path})
+        found: dict[str, Any] = session.call_again("notebook.get", {"notebook": path})
     except CallFailed as failure:
         if failure.name != "NotebookNotFound":
             raise
@@ -76,10 +106,18 @@ class Before:
 
 
 def write(path: str, notebook: dict[str, Any]) -> dict[str, Any]:
-    """Write a notebook, and open the file with the daemon. Raises `Failure` or `CallFailed`."""
+    """Write a notebook, and open the file with the daemon.
+
+    Raises `Failure` or `CallFailed`: then the file is what it was.
+    """
+    before = Before(path)
     text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
     destination.write(path, text.encode("utf-8", "backslashreplace"), force=True)
-    opened: dict[str, Any] = session.call("notebook.open", {"path": path, "force": True})
+    try:
+        opened: dict[str, Any] = session.call_again("notebook.open", {"path": path, "force": True})
+    except BaseException:
+        before.restore()
+        raise
     return opened
 
 
@@ -113,7 +151,7 @@ def language_of(notebook: dict[str, Any], kernel: str | None) -> str:
     name = kernel or spec.get("name")
     if kernel is None and (said := spec.get("language") or info.get("name")):
         return str(said)
-    for found in session.call("environment.list", {}) if name else ():
+    for found in session.call_again("environment.list", {}) if name else ():
         if found["name"] == name and found["language"]:
             return str(found["language"])
     return "python"

@@ -10,7 +10,8 @@ from runt import exits, outputs, session
 from runt.failures import ConflictFailure, NotFoundFailure
 from runt.feed import Feed
 from runt.ids import new_id, short
-from runt.notebook_run import documents, plan
+from runt.notebook_run import documents, earlier, plan
+from runt.notebook_run.parameters import tags
 from runt.notebook_run.turn import Turn
 from runt.notebook_run.watch import Detached, Watch
 from runt.shows import takes_colour
@@ -21,6 +22,8 @@ from runtimed.model.text import without_ansi
 if TYPE_CHECKING:
     from runt.notebook_run.progress import Progress
 
+#: What of a kernel's start a later run has to ask for as well, to go on there.
+_WHERE = ("kernel_name", "environment", "cwd")
 #: A kernel that nobody came back for stops after so long without work.
 _FORGOTTEN_S = 86_400.0
 
@@ -56,6 +59,8 @@ class Job:
         self._options = options
         self._progress = progress
         self._before: documents.Before | None = None
+        self._queued: list[str] = []
+        self._started: str | None = None
 
     def run(self) -> Ended:
         """Begin or resume, follow to the end, and leave the output file behind.
@@ -89,7 +94,7 @@ class Job:
             documents.check_free(options.out)
         good = 0
         if notebook is not None:
-            notebook, good = self._resumed(notebook, wanted)
+            notebook, good = self._resumed(notebook, wanted, earlier.of_cells(notebook))
         if notebook is None:
             self._before = documents.Before(options.out)
             notebook = documents.write(options.out, wanted)
@@ -101,69 +106,74 @@ class Job:
         Its file is what it was before.
         """
         with contextlib.suppress(CallFailed):
-            now = session.call("notebook.get", {"notebook": notebook["id"]})
+            now = session.call_again("notebook.get", {"notebook": notebook["id"]})
             if plan.latest(now["cells"]) is None:
                 session.call("notebook.delete", {"notebook": now["id"], "if_match": now["etag"]})
                 if self._before is not None:
                     self._before.restore()
+                if self._started is not None:
+                    earlier.stop(self._started)
 
     def _wanted(self) -> dict[str, Any]:
         options = self._options
         content = documents.read(options.source)
-        run = {"id": new_id(), "source": options.source, "parameters": options.parameters}
+        start = {name: options.start[name] for name in _WHERE if name in options.start}
+        run = {
+            "id": new_id(),
+            "source": options.source,
+            "parameters": options.parameters,
+            "start": start,
+        }
         language = documents.language_of(content, options.kernel) if options.parameters else ""
         return plan.prepared(content, run, language=language, kernel=options.kernel)
 
     # -- what there is of an earlier run
 
     def _resumed(
-        self, notebook: dict[str, Any], wanted: dict[str, Any]
+        self, notebook: dict[str, Any], wanted: dict[str, Any], executions: earlier.Executions
     ) -> tuple[dict[str, Any] | None, int]:
         """Return the earlier run's notebook, and how many that ran are good; None: begin anew.
 
-        Raises `ConflictFailure` where it is another run that goes on.
+        Raises `ConflictFailure` where it is another run that goes on, or somebody else's work.
         """
+        options, run = self._options, plan.run_of(notebook) or {}
+        if earlier.is_worked_on(notebook, executions):
+            if options.force:
+                return self._discarded(notebook, executions)
+            raise ConflictFailure(
+                f"somebody has worked on {options.out} since, in notebook {short(notebook['id'])}; "
+                "`runt notebook close` closes it, --force discards it"
+            )
         cells, asked = notebook["cells"], wanted["cells"]
-        is_same = plan.is_same(cells, asked)
-        if self._options.fresh:
-            self._discard(notebook)
-            return None, 0
+        is_same_run = plan.same_run(run, plan.run_of(wanted) or {})
+        is_same = is_same_run and plan.is_same(cells, asked)
+        if options.fresh:
+            return self._discarded(notebook, executions)
         if any(cell["queued"] for cell in cells):
             if not is_same:
                 raise ConflictFailure(
-                    f"a run of something else into {self._options.out} goes on in notebook "
+                    f"a run of something else into {options.out} goes on in notebook "
                     f"{short(notebook['id'])}; --fresh ends it"
                 )
             self._progress.say("it runs already; attached to it")
             return notebook, 0
-        good = plan.good_runs(cells, allow_errors=self._options.allow_errors)
-        good = min(good, plan.same_runs(cells, asked))
+        good = plan.good_runs(cells, allow_errors=options.allow_errors)
         if is_same and good == len(plan.runs(cells)):
-            return notebook, good  # it ended while nobody watched
-        if why := self._why_lost(notebook, good):
-            if self._options.resume:
+            self._progress.say("it ended while nobody watched; --fresh runs all again")
+            return notebook, good
+        why = _why_lost(executions, cells, asked, good)
+        if not is_same_run:
+            why = "it is of another file, kernel or directory"
+        if why is not None:
+            if options.resume:
                 raise ConflictFailure(f"it cannot be resumed: {why}; --fresh runs all again")
             if good:
                 self._progress.say(f"beginning anew: {why}")
-            self._discard(notebook)
-            return None, 0
+            return self._discarded(notebook, executions)
         self._progress.say(f"resuming after {good} good cells; --fresh runs all again")
         if not is_same:
             notebook = self._changed(notebook, wanted, good)
         return notebook, good
-
-    def _why_lost(self, notebook: dict[str, Any], good: int) -> str | None:
-        """Return why what the good cells did is gone, if it is."""
-        ran = plan.runs(notebook["cells"])[:good]
-        if not ran or notebook["runtime"] is None:
-            return "no cell of it ended well"
-        runtime = _runtime(notebook["runtime"]["id"])
-        if runtime is None or runtime["status"] == "dead":
-            return "its kernel has ended"
-        params = {"execution": ran[-1]["execution"]["id"], "outputs": False}
-        if session.call("execution.get", params)["incarnation"] != runtime["incarnation"]:
-            return "its kernel was restarted"
-        return None
 
     def _changed(
         self, notebook: dict[str, Any], wanted: dict[str, Any], good: int
@@ -171,13 +181,18 @@ class Job:
         """Keep the good cells with what they showed, and take the others as they are wanted now."""
         kept = documents.content(notebook["id"])
         cells = plan.merged(kept["cells"], wanted["cells"], good)
-        metadata = {**kept["metadata"], "runtimed": wanted["metadata"]["runtimed"]}
+        # It is the same run still: what it queued is known by its id.
+        run = {**(plan.run_of(wanted) or {}), "id": (plan.run_of(notebook) or {})["id"]}
+        metadata = {**kept["metadata"], "runtimed": {"run": run}}
         return documents.write(self._options.out, {**kept, "cells": cells, "metadata": metadata})
 
-    def _discard(self, notebook: dict[str, Any]) -> None:
+    def _discarded(
+        self, notebook: dict[str, Any], executions: earlier.Executions
+    ) -> tuple[None, int]:
         """End an earlier run: its kernel, which it had to itself, and its notebook."""
-        _stop(notebook)
-        session.call("notebook.delete", {"notebook": notebook["id"]})
+        executions.stop_kernels()
+        documents.close(notebook["id"])
+        return None, 0
 
     # -- this run
 
@@ -189,6 +204,7 @@ class Job:
         try:
             with Signals() as signals:
                 watch = Watch(notebook["id"], feed, signals, self._progress, turn)
+                self._queued = watch.executions
                 if any(cell["queued"] for cell in cells):
                     watch.attach()
                 elif left := [cell["id"] for cell in plan.runs(cells)[good:]]:
@@ -198,9 +214,8 @@ class Job:
             feed.close()
 
     def _run_parameters(self, notebook: dict[str, Any], left: list[str]) -> dict[str, Any]:
-        run = plan.run_of(notebook) or {}
         # Whoever sees the same state asks for the same group, and it is queued once.
-        group = f"{run['id']}.{plan.latest(notebook['cells']) or 'first'}"
+        group = earlier.group(plan.run_of(notebook) or {}, plan.latest(notebook["cells"]))
         return {
             **self._where(notebook),
             "notebook": notebook["id"],
@@ -218,6 +233,7 @@ class Job:
         named = {"kernel_name": spec["name"]} if spec.get("name") else {}
         wishes = {"start_timeout_s": options.start_timeout_s, "idle_stop_s": _FORGOTTEN_S}
         started = session.call("runtime.start", {**named, **options.start, **wishes})
+        self._started = started["id"]
         return {"runtime": started["id"]}
 
     def _end(self, run: dict[str, Any]) -> Ended:
@@ -225,24 +241,40 @@ class Job:
         notebook_id = run["id"]
         params = {"notebook": notebook_id, "force": self._options.force}
         try:
-            session.call("notebook.save", params)
-            notebook = session.call("notebook.get", {"notebook": notebook_id})
+            session.call_again("notebook.save", params)
+            notebook = session.call_again("notebook.get", {"notebook": notebook_id})
         except CallFailed as failure:
             if failure.name != "NotebookNotFound":
                 raise
             return self._ended_elsewhere(run)
-        cells = notebook["cells"]
-        ran = plan.runs(cells)[plan.good_runs(cells, allow_errors=self._options.allow_errors) :]
-        bad, code = None, exits.OK
-        if ran and ran[0]["execution"] is not None:
-            bad = session.call("execution.get", {"execution": ran[0]["execution"]["id"]})
-            code = exits.of_document(bad)
+        if self._queued:
+            executions = earlier.Executions(plan.run_of(notebook) or {}, self._queued)
+        else:
+            executions = earlier.of_cells(notebook)
+        bad, code = self._bad(executions.own, notebook["cells"])
         if code == exits.OK:
-            bad = None  # it may have called sys.exit(0)
             if not self._options.keep:
-                _stop(notebook)
-            session.call("notebook.delete", {"notebook": notebook_id})
+                executions.stop_kernels()
+            elif executions.own:
+                kernel = executions.own[0]["runtime"]["id"]
+                self._progress.say(f"its kernel is kept: {short(kernel)}")
+            documents.close(notebook_id)
         return Ended(notebook, bad, code)
+
+    def _bad(
+        self, executions: list[dict[str, Any]], cells: list[dict[str, Any]]
+    ) -> tuple[dict[str, Any] | None, int]:
+        """Return the execution (with outputs) that ended the run, if one did, and the exit code."""
+        tagged = {cell["execution"]["id"]: tags(cell) for cell in cells if cell["execution"]}
+        for each in executions:
+            may_fail = self._options.allow_errors or plan.MAY_FAIL in tagged.get(each["id"], ())
+            if each["status"] == "done" or (may_fail and each["status"] == "error"):
+                continue
+            whole = session.call_again("execution.get", {"execution": each["id"]})
+            code = exits.of_document(whole)
+            # It may have called sys.exit(0), which ends a run well.
+            return (None, code) if code == exits.OK else (whole, code)
+        return None, exits.OK
 
     def _ended_elsewhere(self, run: dict[str, Any]) -> Ended:
         """Return how the file says that a run ended whose notebook another client has closed.
@@ -258,21 +290,22 @@ class Job:
         return Ended({**run, "cells": []}, None, exits.OK)
 
 
-def _runtime(id: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = session.call("runtime.get", {"runtime": id})
-    except CallFailed as failure:
-        if failure.name != "RuntimeNotFound":
-            raise
-        return None
-    return found
-
-
-def _stop(notebook: dict[str, Any]) -> None:
-    """Stop the kernel that a run has started for itself."""
-    runtime = None if notebook["runtime"] is None else _runtime(notebook["runtime"]["id"])
-    if runtime is not None and runtime["status"] != "dead":
-        session.call("runtime.stop", {"runtime": runtime["id"]})
+def _why_lost(
+    executions: earlier.Executions, cells: list[Any], asked: list[Any], good: int
+) -> str | None:
+    """Return why an earlier run cannot be gone on with, if it cannot."""
+    if not good or not executions.own:
+        return "no cell of it ended well"
+    if plan.same_runs(cells, asked) < good:
+        return "a cell that has run is another one now"
+    ran = plan.runs(cells)[:good][-1]["execution"]["id"]
+    last = next((each for each in executions.own if each["id"] == ran), executions.own[-1])
+    runtime = earlier.runtime(last["runtime"]["id"])
+    if runtime is None or runtime["status"] == "dead":
+        return "its kernel has ended"
+    if last["incarnation"] != runtime["incarnation"]:
+        return "its kernel was restarted"
+    return None
 
 
 def failure_text(ended: Ended, out: str) -> str:
@@ -280,15 +313,15 @@ def failure_text(ended: Ended, out: str) -> str:
     cells, bad = ended.notebook["cells"], ended.bad
     if bad is None:
         return ""
-    index = next(
-        i for i, cell in enumerate(cells) if (cell["execution"] or {}).get("id") == bad["id"]
-    )
+    ids = [(cell["execution"] or {}).get("id") for cell in cells]
     errors = [output for output in bad["outputs"] if output["output_type"] == "error"]
     text = outputs.traceback(errors[-1]) if errors else ""
     if not takes_colour(2):
         text = without_ansi(text)
     how = bad["status"] if bad["reason"] is None else f"{bad['status']}: {bad['reason']}"
-    where = f"cell {index + 1} of {len(cells)} in {os.path.relpath(out)}"
+    where = f"a cell of {os.path.relpath(out)} that is gone"
+    if bad["id"] in ids:
+        where = f"cell {ids.index(bad['id']) + 1} of {len(cells)} in {os.path.relpath(out)}"
     return f"{text}runt: {where}: {how}\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import math
 import re
 import shlex
@@ -14,14 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _NAME = re.compile(r"[^\W\d]\w*")
+_ASCII_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_R_NAME = re.compile(r"[^\W\d_]\w*")
+#: Values may be in one another so deep: more is a mistake, and too much for some who read them.
+_MOST_LEVELS = 50
 
 
 class Language(NamedTuple):
-    """How a language writes a comment, an assignment and a value."""
+    """How a language writes a comment, an assignment and a value, and what it calls a name."""
 
     comment: str
     assignment: str
     value: Callable[[Any], str]
+    name: re.Pattern[str] = _NAME
+    reserved: frozenset[str] = frozenset()
 
 
 def assignments(language: str, parameters: Mapping[str, Any]) -> str:
@@ -32,10 +39,23 @@ def assignments(language: str, parameters: Mapping[str, Any]) -> str:
         raise UsageFailure(f"parameters can be written in {names}, not in {language}")
     lines = [f"{known.comment} Parameters"]
     for name, value in parameters.items():
-        if not _NAME.fullmatch(name):
-            raise UsageFailure(f"{name!r} cannot be the name of a parameter")
+        if not known.name.fullmatch(name) or name in known.reserved:
+            raise UsageFailure(f"{name!r} cannot be the name of a parameter in {language}")
+        if _levels(value) > _MOST_LEVELS:
+            raise UsageFailure(f"the value of {name} has more than {_MOST_LEVELS} levels")
         lines.append(known.assignment.format(name=name, value=known.value(value)))
     return "\n".join(lines)
+
+
+def _levels(value: Any) -> int:
+    """Return how deep lists and objects are in one another; no deeper than is asked about."""
+    levels, there = 0, [value]
+    while levels <= _MOST_LEVELS and (there := [v for v in there if isinstance(v, list | dict)]):
+        levels += 1
+        there = [
+            v for outer in there for v in (outer if isinstance(outer, list) else outer.values())
+        ]
+    return levels
 
 
 def _python(value: Any) -> str:
@@ -61,6 +81,8 @@ def _r(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     if isinstance(value, dict):
+        if "" in value:
+            raise UsageFailure("a name in an R list cannot be empty")
         return f"list({', '.join(f'{_text(k)} = {_r(v)}' for k, v in value.items())})"
     if isinstance(value, list):
         return f"list({', '.join(map(_r, value))})"
@@ -108,12 +130,51 @@ def _bash(value: Any) -> str:
     return "''" if value is None else shlex.quote(str(value))
 
 
-_ECMASCRIPT = Language("//", "var {name} = {value};", _javascript)
+_ECMASCRIPT = Language(
+    "//",
+    "var {name} = {value};",
+    _javascript,
+    reserved=frozenset(
+        (
+            *("await", "break", "case", "catch", "class", "const", "continue", "debugger"),
+            *("default", "delete", "do", "else", "enum", "export", "extends", "false", "finally"),
+            *("for", "function", "if", "implements", "import", "in", "instanceof", "interface"),
+            *("let", "new", "null", "package", "private", "protected", "public", "return"),
+            *("static", "super", "switch", "this", "throw", "true", "try", "typeof", "var"),
+            *("void", "while", "with", "yield"),
+        )
+    ),
+)
+_JULIA = Language(
+    "#",
+    "{name} = {value}",
+    _julia,
+    reserved=frozenset(
+        (
+            *("baremodule", "begin", "break", "catch", "const", "continue", "do", "else"),
+            *("elseif", "end", "export", "false", "finally", "for", "function", "global", "if"),
+            *("import", "let", "local", "macro", "module", "quote", "return", "struct", "true"),
+            *("try", "using", "while"),
+        )
+    ),
+)
+_R = Language(
+    "#",
+    "{name} = {value}",
+    _r,
+    _R_NAME,
+    frozenset(
+        (
+            *("if", "else", "repeat", "while", "function", "for", "next", "break", "in"),
+            *("TRUE", "FALSE", "NULL", "Inf", "NaN", "NA"),
+        )
+    ),
+)
 _LANGUAGES = {
-    "bash": Language("#", "{name}={value}", _bash),
+    "bash": Language("#", "{name}={value}", _bash, _ASCII_NAME),
     "javascript": _ECMASCRIPT,
-    "julia": Language("#", "{name} = {value}", _julia),
-    "python": Language("#", "{name} = {value}", _python),
-    "r": Language("#", "{name} = {value}", _r),
+    "julia": _JULIA,
+    "python": Language("#", "{name} = {value}", _python, reserved=frozenset(keyword.kwlist)),
+    "r": _R,
     "typescript": _ECMASCRIPT,
 }

@@ -45,6 +45,8 @@ def typed_value(text: str) -> Any:
             return json.loads(text)
         except ValueError:
             pass
+        except RecursionError:
+            raise UsageFailure("a parameter has too many levels") from None
     return text
 
 
@@ -58,6 +60,8 @@ def _of_file(path: str) -> dict[str, Any]:
         raise NotFoundFailure(f"there is no file {path}") from None
     except OSError as error:
         raise UsageFailure(f"cannot read {path}: {error.strerror}") from None
+    except RecursionError:
+        raise UsageFailure(f"{path} has too many levels") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageFailure(f"{path} is neither YAML nor JSON: {error}") from None
     if found is None:

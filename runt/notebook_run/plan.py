@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from runt.notebook_run.parameters import inject, tags
@@ -27,7 +29,9 @@ def prepared(
     """
     cells = [_blank(cell) for cell in content["cells"]]
     inject(cells, run["parameters"], language)
-    metadata = {**content["metadata"], "runtimed": {"run": dict(run)}}
+    named = kernel or (content["metadata"].get("kernelspec") or {}).get("name")
+    said = {**run, "kernel": named, "cells": digest(cells)}
+    metadata = {**content["metadata"], "runtimed": {"run": said}}
     if kernel is not None:
         metadata["kernelspec"] = {"name": kernel, "display_name": kernel}
         metadata.pop("language_info", None)
@@ -105,6 +109,18 @@ def same_runs(cells: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, 
 def is_same(cells: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> bool:
     """Say whether all cells are those that are wanted now, text as well."""
     return [_said(cell) for cell in cells] == [_said(cell) for cell in wanted]
+
+
+def digest(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Return what tells whether cells are still as a run has written them."""
+    said = json.dumps([_said(cell) for cell in cells]).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(said).hexdigest()
+
+
+def same_run(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Say whether two runs are of one source, in the same kind of kernel at the same place."""
+    # What parameters there are is in the cells.
+    return all(run.get(name) == wanted.get(name) for name in ("source", "kernel", "start"))
 
 
 def merged(

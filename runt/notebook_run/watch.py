@@ -39,7 +39,8 @@ class Watch:
         self._signals = signals
         self._progress = progress
         self._turn = turn
-        self._order: list[str] = []
+        #: Their ids, in the order of the cells; empty before they are queued.
+        self.executions: list[str] = []
         self._is_known = False
         self._is_saving = False
         self._is_unsaved = False
@@ -90,7 +91,7 @@ class Watch:
     def _begin(self, executions: list[dict[str, Any]]) -> None:
         self._is_known = True
         self._turn.release()
-        self._order = [execution["id"] for execution in executions]
+        self.executions += [execution["id"] for execution in executions]
         for execution in executions:
             # An event may have come first; it is never older than what comes after it.
             self.statuses.setdefault(execution["id"], execution["status"])
@@ -115,7 +116,7 @@ class Watch:
         return (
             self._is_known
             and not self._owed
-            and all(self.statuses[id] in exits.BY_STATUS for id in self._order)
+            and all(self.statuses[id] in exits.BY_STATUS for id in self.executions)
         )
 
     def _on_event(self, event: dict[str, Any]) -> None:
@@ -131,7 +132,7 @@ class Watch:
                 self._save()
 
     def _show(self) -> None:
-        statuses = [self.statuses[id] for id in self._order]
+        statuses = [self.statuses[id] for id in self.executions]
         done = sum(status in exits.BY_STATUS for status in statuses)
         self._progress.show(done, len(statuses))
 
@@ -172,9 +173,9 @@ class Watch:
             if failure is not None:
                 self._progress.say(str(failure))
 
-        for id in reversed(self._order):
+        for id in reversed(self.executions):
             if self.statuses[id] == "queued":
                 self._feed.request("execution.cancel", {"execution": id}, answered)
-        for id in self._order:
+        for id in self.executions:
             if self.statuses[id] not in exits.BY_STATUS:
                 self._feed.request("execution.interrupt", {"execution": id}, answered)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from runt import exits
 from runt.ids import new_id, short
 from runt.repl.prompting import Dismissed
+from runt.session import GONE
 from runtimed.client.connecting import CallFailed
+from runtimed.model.text import without_ansi
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
     from runt.repl.painter import Painter
     from runt.repl.prompting import Asks
     from runt.repl.view import Cell, View
+
+
+#: So much of what was printed before a question is edited with it, and so much of the question:
+#: a prompt is drawn anew with every key.
+_MOST_LINE_CHARS = 500
+_MOST_PROMPT_CHARS = 2000
+
+
+def _bounded(prompt: str) -> str:
+    if len(prompt) <= _MOST_PROMPT_CHARS:
+        return prompt
+    return "…" + without_ansi(prompt)[-_MOST_PROMPT_CHARS:]
 
 
 class Evaluations:
@@ -91,13 +105,14 @@ class Evaluations:
     async def _answer(self, question: dict[str, Any]) -> None:
         """Ask the person, and answer the kernel; somebody else may be faster."""
         self._is_asked = True
-        line = self._painter.take_line()
+        line = self._painter.take_line(_MOST_LINE_CHARS)
+        prompt = _bounded(question.get("prompt") or "")
         await self._painter.drained()
         id = self._id
         params: dict[str, Any] = {"execution": id, "value": ""}
         try:
             params["value"] = await self._asks.line(
-                f"{line}{question.get('prompt') or ''}", secret=bool(question.get("password"))
+                f"{line}{prompt}", secret=bool(question.get("password"))
             )
         except EOFError:
             params["eof"] = True
@@ -112,8 +127,12 @@ class Evaluations:
 
     def _answered(self, answer: Future[Any]) -> None:
         failure = None if answer.cancelled() else answer.exception()
-        if isinstance(failure, CallFailed) and failure.name != "NotWaitingForInput":
-            self._painter.put_line(f"{failure}\n")
+        if not isinstance(failure, CallFailed) or failure.name == "NotWaitingForInput":
+            return
+        self._painter.put_line(f"{failure}\n")
+        if failure.name in GONE:
+            self._is_asked = False  # where it waits still, the person is asked again
+            self._changed.set()
 
     def interrupt(self) -> None:
         """Interrupt what runs, or cancel it; the second time leave it alone."""

@@ -44,11 +44,13 @@ class Link:
     ) -> None:
         self._loop, self._runtime = loop, runtime
         self._deliver, self._fail = deliver, fail
-        self._feed = Feed(self._connect, {"runtime": runtime})
+        # An answer that arrives twice may answer the next question, too.
+        self._feed = Feed(self._connect, {"runtime": runtime}, once=("execution.input",))
         self._asked: deque[tuple[str, dict[str, Any], Future[Any]]] = deque()
         self._wakes, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         self._reads = True
+        self._failure: CallFailed | None = None
         self._ended = threading.Event()
         # A daemon that does not answer must not keep who leaves.
         self._thread = threading.Thread(target=self._run, name="runt link", daemon=True)
@@ -64,6 +66,8 @@ class Link:
         future: Future[Any] = Future()
         self._asked.append((method, params, future))
         self._awake()
+        if self._failure is not None:
+            self._settle_all(self._failure)  # the thread has ended, and takes nothing any more
         return future
 
     def read(self, wanted: bool) -> None:
@@ -123,9 +127,18 @@ class Link:
                 self._hand(self._deliver, events)
 
     def _end(self, failure: CallFailed) -> None:
-        for *_, future in self._asked:
-            _answering(future)(None, failure)
+        self._failure = failure
+        self._feed.fail(failure)
+        self._settle_all(failure)
         self._hand(self._fail, failure)
+
+    def _settle_all(self, failure: CallFailed) -> None:
+        while self._asked:
+            try:
+                *_, future = self._asked.popleft()
+            except IndexError:  # the other thread has it
+                return
+            _answering(future)(None, failure)
 
     def _hand(self, function: Callable[[Any], None], argument: object) -> None:
         try:

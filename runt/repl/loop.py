@@ -20,7 +20,7 @@ from runt.repl.evaluation import Evaluations
 from runt.repl.kernel import Kernel
 from runt.repl.link import Link
 from runt.repl.painter import Painter
-from runt.repl.prompting import Dismissed
+from runt.repl.prompting import Dismissed, gone
 from runt.repl.view import View
 from runtimed.client.connecting import CallFailed
 
@@ -63,7 +63,7 @@ class Repl:
         loop = asyncio.get_running_loop()
         self._link = Link(loop, runtime["id"], deliver=self._deliver, fail=self._fail)
         self._kernel = Kernel(self._link, runtime)
-        self._asks = _prompt(self._kernel, self._next_count)
+        self._asks = _prompt(self._kernel, self._next_count, self._hung_up)
         self._painter = Painter(self._asks)
         self._view = View(
             self._kernel.call,
@@ -89,6 +89,10 @@ class Repl:
                     painter.cancel()
         except* BrokenPipeError:
             self._outcome.signal = int(signal.SIGPIPE)
+        except* OSError as refused:
+            if not all(gone(error) for error in _leaves_of(refused)):
+                raise
+            self._outcome.signal = self._outcome.signal or int(signal.SIGHUP)
         finally:
             self._link.close()
         if self._failure is not None:
@@ -113,12 +117,19 @@ class Repl:
 
     def _on_signal(self, number: int) -> None:
         if number != signal.SIGINT:
-            self._outcome.signal = number
-            self._evaluations.detach()
+            self._end_by(number)
         elif self._asks.is_shown:
             self._asks.dismiss(KeyboardInterrupt())
         else:
             self._evaluations.interrupt()
+
+    def _end_by(self, number: int) -> None:
+        self._outcome.signal = number
+        self._evaluations.detach()
+
+    def _hung_up(self) -> None:
+        """End as by the signal that tells of it, which may be ignored, as by nohup."""
+        self._end_by(signal.SIGHUP)
 
     def _deliver(self, events: list[dict[str, Any]]) -> None:
         self._view.take(events)
@@ -219,8 +230,10 @@ class Repl:
             return False
         self._is_restarting = True
         try:
-            params = {"runtime": self._kernel.id, "env": project.environment()}
-            await self._kernel.call("runtime.restart", params)
+            present = await self._kernel.call("runtime.get", {"runtime": self._kernel.id})
+            if present["status"] == "dead":  # nobody else has restarted it meanwhile
+                params = {"runtime": self._kernel.id, "env": project.environment()}
+                await self._kernel.call("runtime.restart", params)
             self._runtime = await self._kernel.call("runtime.get", {"runtime": self._kernel.id})
         except CallFailed as failure:
             self._painter.put_line(f"{failure}\n")
@@ -255,12 +268,20 @@ class Repl:
         return answer.startswith("y") if answer else default
 
 
-def _prompt(kernel: Kernel, count: Callable[[], int]) -> Asks:
+def _leaves_of(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves_of(each)
+        else:
+            yield each
+
+
+def _prompt(kernel: Kernel, count: Callable[[], int], hung_up: Callable[[], None]) -> Asks:
     """Return what can ask here."""
     if os.environ.get("TERM", "dumb") in ("dumb", "unknown") or not sys.stdout.isatty():
         from runt.repl.plain import PlainPrompt
 
-        return PlainPrompt(kernel, count)
+        return PlainPrompt(kernel, count, hung_up)
     from runt.repl.prompt import Prompt
 
     return Prompt(kernel, count)

@@ -6,13 +6,13 @@ Between two pieces the loop gets its turn: signals, keys and the daemon wait for
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import select
 import shutil
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from runt.repl.prompting import gone
 from runt.repl.tail import Tail
 
 if TYPE_CHECKING:
@@ -75,9 +75,15 @@ class Painter:
         self._queue(back)
         return True
 
-    def take_line(self) -> str:
-        """Take back the line that has not ended, and return it: a question goes on with it."""
+    def take_line(self, most_chars: int) -> str:
+        """Take back the line that has not ended, and return it: a question goes on with it.
+
+        A longer one stays, and the question begins a line.
+        """
         line = self.tail.line
+        if len(line) > most_chars:
+            self.settle()
+            return ""
         if line:
             self._queue("\r\x1b[K")
             self.tail.settle()
@@ -169,6 +175,6 @@ def _write(text: str) -> None:
         except BlockingIOError:
             select.select([], [_STDOUT], [])
         except OSError as error:
-            if error.errno not in (errno.EIO, errno.ENXIO):
+            if not gone(error):
                 raise
             return

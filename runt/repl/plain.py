@@ -9,6 +9,7 @@ import termios
 from typing import TYPE_CHECKING
 
 from runt.repl import words
+from runt.repl.prompting import gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,8 +22,11 @@ _STDIN, _STDOUT = 0, 1
 class PlainPrompt:
     """Asks with the terminal's own line editing. See `runt.repl.prompting.Asks`."""
 
-    def __init__(self, kernel: Kernel, count: Callable[[], int]) -> None:
-        self._kernel, self._count = kernel, count
+    def __init__(
+        self, kernel: Kernel, count: Callable[[], int], hung_up: Callable[[], None]
+    ) -> None:
+        """``hung_up`` is called where the terminal has gone, and no signal may tell of it."""
+        self._kernel, self._count, self._hung_up = kernel, count, hung_up
         self._buffer = b""
         self._asking: asyncio.Future[str] | None = None
         self._message: Callable[[], str] = str
@@ -65,7 +69,16 @@ class PlainPrompt:
                 self._asking = None
 
     def _read(self) -> None:
-        chunk = os.read(_STDIN, 65536)
+        try:
+            chunk = os.read(_STDIN, 65536)
+        except OSError as error:
+            if not gone(error):
+                raise
+            chunk = b""
+        if not chunk and not os.isatty(_STDIN):
+            asyncio.get_running_loop().remove_reader(_STDIN)
+            self._hung_up()
+            return
         self._buffer += chunk
         if not chunk or (not self._buffer.endswith(b"\n") and os.isatty(_STDIN)):
             self._buffer = b""
@@ -87,7 +100,8 @@ class PlainPrompt:
         self._buffer = b""
         if self._asking is not None:
             _write("\n")
-            termios.tcflush(_STDIN, termios.TCIFLUSH)
+            with contextlib.suppress(termios.error):  # the terminal has gone
+                termios.tcflush(_STDIN, termios.TCIFLUSH)
         self._settle(error)
 
     @contextlib.asynccontextmanager
@@ -101,16 +115,28 @@ class PlainPrompt:
 @contextlib.contextmanager
 def _unseen() -> Iterator[None]:
     """Turn the terminal's echo off."""
-    before = termios.tcgetattr(_STDIN)
+    try:
+        before = termios.tcgetattr(_STDIN)
+    except termios.error:  # it has gone
+        yield
+        return
     silent = termios.tcgetattr(_STDIN)
     silent[3] &= ~termios.ECHO
     termios.tcsetattr(_STDIN, termios.TCSADRAIN, silent)
     try:
         yield
     finally:
-        termios.tcsetattr(_STDIN, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(_STDIN, termios.TCSADRAIN, before)
         _write("\n")
 
 
 def _write(text: str) -> None:
-    os.write(_STDOUT, text.encode("utf-8", "replace"))
+    """Write to the terminal; one that has gone takes everything: reading tells of it."""
+    left = memoryview(text.encode("utf-8", "replace"))
+    try:
+        while left:
+            left = left[os.write(_STDOUT, left) :]
+    except OSError as error:
+        if not gone(error):
+            raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
@@ -94,6 +96,10 @@ class Prompt:
         self._shown = asking
         try:
             return await asking.prompt_async(handle_sigint=False, set_exception_handler=False)
+        except EOFError:
+            if not os.isatty(0):  # nobody has pressed Ctrl-D: it was hung up
+                raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
+            raise
         finally:
             self._shown = None
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+
+
+def gone(error: OSError) -> bool:
+    """Say whether it is the terminal that has gone."""
+    return error.errno in (errno.EIO, errno.ENXIO)
 
 
 class Dismissed(Exception):

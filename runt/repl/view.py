@@ -15,7 +15,7 @@ from runt.repl import words
 from runt.repl.colours import Colours
 from runt.shows import ended_sentence, gap_sentence
 from runtimed.client.connecting import CallFailed
-from runtimed.model.text import without_ansi
+from runtimed.model.text import without_ansi, without_commands
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,6 +43,11 @@ class Cell:
     @property
     def status(self) -> str:
         return str(self.document["status"])
+
+
+def _is_ours(cell: Cell | None) -> bool:
+    """Say whether a person here has entered it: what others print does not command a terminal."""
+    return cell is not None and cell.is_ours
 
 
 class View:
@@ -131,7 +136,8 @@ class View:
             return
         if event["type"] == "output" and event["data"]["op"] == "update":
             if self._displays.get(event["data"]["display_id"]) == event["execution"]:
-                self._update(await self._with_blobs(event["data"]))
+                is_ours = event["execution"] in self.ours
+                self._update(await self._with_blobs(event["data"]), is_ours=is_ours)
             return
         cell = await self._cell_of(event)
         if cell is None:
@@ -246,7 +252,8 @@ class View:
             if self._hurries:
                 return
             self._last_display = None
-            self._painter.put(self._cut(operation["text"]))
+            text = self._cut(operation["text"])
+            self._painter.put(text if _is_ours(cell) else without_commands(text))
             return
         output = operation["output"]
         display_id = output.get("display_id")
@@ -256,7 +263,7 @@ class View:
             self._shown[display_id] = self._painter.tail.mark()
             self._displays[display_id] = None if cell is None else cell.document["id"]
         self._last_display = display_id
-        self._painter.put(self._text_of(output))
+        self._painter.put(self._text_of(output, is_ours=_is_ours(cell)))
 
     def _clear(self, cell: Cell) -> None:
         """Take back what it has shown; what has scrolled away stays."""
@@ -264,7 +271,7 @@ class View:
         if not self._painter.rewrite(0):
             self._painter.settle()
 
-    def _update(self, operation: dict[str, Any]) -> None:
+    def _update(self, operation: dict[str, Any], *, is_ours: bool) -> None:
         """Show a display's new value, in the old one's place where nothing came after that."""
         display_id = operation["display_id"]
         is_last = self._last_display == display_id
@@ -272,11 +279,14 @@ class View:
             self._painter.put_line("")
             self._shown[display_id] = self._painter.tail.mark()
         self._last_display = display_id
-        self._painter.put(self._text_of({"output_type": "display_data", **operation}))
+        output = {"output_type": "display_data", **operation}
+        self._painter.put(self._text_of(output, is_ours=is_ours))
 
-    def _text_of(self, output: dict[str, Any]) -> str:
+    def _text_of(self, output: dict[str, Any], *, is_ours: bool) -> str:
         kind = output["output_type"]
         text = self._cut(outputs.of_output(output)[1])
+        if not is_ours:
+            text = without_commands(text)
         if not self._colours.wanted:
             text = without_ansi(text)
         if kind == "execute_result":

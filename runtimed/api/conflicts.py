@@ -150,6 +150,21 @@ class FileChanged(Conflict):
     detail: str
 
 
+class NotSaved(Conflict):
+    """{notebook} has something that its file has not; nothing was changed by this."""
+
+    code = -32078
+    notebook: str
+
+
+class CannotRerun(Conflict):
+    """{execution} cannot be run once more: {detail}."""
+
+    code = -32079
+    execution: str
+    detail: str
+
+
 class FileUnusable(Conflict):
     """{path} cannot be used: {detail}"""
 

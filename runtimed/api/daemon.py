@@ -54,6 +54,8 @@ class DaemonStatus(Document):
     rss_bytes: int
     cursor: str
     store: str
+    search: str
+    """``ok``, or why the search index cannot be used: it is filled as soon as it can be."""
 
 
 @api("daemon.hello", Effect.READ, errors=(BadRequest,), rest=("GET /v0/daemon/hello",))

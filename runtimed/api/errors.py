@@ -13,7 +13,7 @@
     │                              · CannotInterrupt · NotOurs · NoServer · KernelBusy
     │                              · VariablesUnsupported · NotConfirmed
     │                              · KernelUnresponsive · StaleEdit · FileChanged
-    │                              · FileUnusable
+    │                              · FileUnusable · NotSaved · CannotRerun
     ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
     │                              · StoreUnavailable · KeeperUnavailable
     │                              · FinderUnavailable
@@ -33,6 +33,9 @@ from runtimed.api.conflicts import (
 )
 from runtimed.api.conflicts import (
     CannotInterrupt as CannotInterrupt,
+)
+from runtimed.api.conflicts import (
+    CannotRerun as CannotRerun,
 )
 from runtimed.api.conflicts import (
     Conflict as Conflict,
@@ -63,6 +66,9 @@ from runtimed.api.conflicts import (
 )
 from runtimed.api.conflicts import (
     NotOurs as NotOurs,
+)
+from runtimed.api.conflicts import (
+    NotSaved as NotSaved,
 )
 from runtimed.api.conflicts import (
     NotWaitingForInput as NotWaitingForInput,

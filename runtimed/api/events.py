@@ -27,9 +27,11 @@ DATA: dict[EventType, str] = {
     "update {display_id, data, metadata}",
     "input": "what the execution waits for: {prompt, password}; `execution.input` answers it",
     "gap": "what is missing: {reason, from_at, to_at, count}",
-    "notebook": "the notebook's document without cells, or {id, removed}",
+    "notebook": "the notebook's document without cells, or {id, removed}; of what is read again "
+    "from the store, {id, superseded} where a later event has the document",
     "cell": "the cell's document without outputs, or {id, removed}. Whoever keeps the cells "
-    "takes out the one of this `id`, and puts it in at `index`",
+    "takes out the one of this `id`, and puts it in at `index`. Of what is read again from the "
+    "store, {id, index, superseded} where a later event has the document",
     "lagged": "{}: the subscription has ended, because its reader was too slow. Nothing is lost "
     "for who subscribes again from `cursor`",
 }

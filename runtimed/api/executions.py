@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from runtimed.api.call import Call, Effect, api
 from runtimed.api.errors import (
+    AmbiguousReference,
     BlobNotFound,
     CannotInterrupt,
     Denied,
@@ -128,7 +129,7 @@ class ExecutionEval(_Submission, frozen=True, kw_only=True):
 @api(
     "execution.get",
     Effect.READ,
-    errors=(ExecutionNotFound,),
+    errors=(ExecutionNotFound, AmbiguousReference),
     rest=("GET /v0/executions/{execution}",),
 )
 class ExecutionGet(Call[Execution], frozen=True, kw_only=True):
@@ -166,7 +167,7 @@ class ExecutionList(Call[list[Execution]], frozen=True, kw_only=True):
                 max_length=1000,
                 description="Only whose code has this text in it, as it is but for the case of "
                 "ASCII letters. A text of one or two characters is looked for in the newest "
-                "20,000 only.",
+                "5,000 only.",
             ),
         ]
         | None
@@ -184,7 +185,7 @@ class ExecutionList(Call[list[Execution]], frozen=True, kw_only=True):
 @api(
     "execution.wait",
     Effect.READ,
-    errors=(ExecutionNotFound,),
+    errors=(ExecutionNotFound, AmbiguousReference),
     rest=("GET /v0/executions/{execution}?wait_s",),
 )
 class ExecutionWait(Call[Execution], frozen=True, kw_only=True):
@@ -197,7 +198,7 @@ class ExecutionWait(Call[Execution], frozen=True, kw_only=True):
 @api(
     "execution.output",
     Effect.READ,
-    errors=(ExecutionNotFound, InvalidParams),
+    errors=(ExecutionNotFound, AmbiguousReference, InvalidParams),
     rest=("GET /v0/executions/{execution}/output",),
 )
 class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
@@ -218,7 +219,7 @@ class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
 @api(
     "execution.cancel",
     Effect.WRITE,
-    errors=(ExecutionNotFound,),
+    errors=(ExecutionNotFound, AmbiguousReference),
     rest=("POST /v0/executions/{execution}/cancel",),
 )
 class ExecutionCancel(Call[Execution], frozen=True, kw_only=True):
@@ -234,7 +235,7 @@ class ExecutionCancel(Call[Execution], frozen=True, kw_only=True):
 @api(
     "execution.interrupt",
     Effect.WRITE,
-    errors=(ExecutionNotFound, CannotInterrupt, KeeperUnavailable),
+    errors=(ExecutionNotFound, AmbiguousReference, CannotInterrupt, KeeperUnavailable),
     rest=("POST /v0/executions/{execution}/interrupt",),
 )
 class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
@@ -252,7 +253,14 @@ class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
 @api(
     "execution.input",
     Effect.WRITE,
-    errors=(ExecutionNotFound, NotWaitingForInput, KeeperUnavailable, StoreUnavailable, Denied),
+    errors=(
+        ExecutionNotFound,
+        AmbiguousReference,
+        NotWaitingForInput,
+        KeeperUnavailable,
+        StoreUnavailable,
+        Denied,
+    ),
     rest=("POST /v0/executions/{execution}/input",),
 )
 class ExecutionInput(Call[Nothing], frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, get_type_hints
 
 
@@ -21,6 +22,7 @@ class ApiError(Exception):
         super().__init__(self.message())
 
     @classmethod
+    @cache  # to resolve them takes a quarter of a millisecond
     def fields(cls) -> dict[str, Any]:
         """Return the names and types of the error's data."""
         hints = get_type_hints(cls)

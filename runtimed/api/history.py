@@ -9,6 +9,7 @@ from msgspec import Meta
 from runtimed.api.call import Call, Effect, api
 from runtimed.api.errors import (
     AmbiguousReference,
+    CannotRerun,
     ExecutionNotFound,
     InvalidParams,
     RuntimeNotFound,
@@ -81,15 +82,16 @@ class ExecutionSearch(Call[list[Found]], frozen=True, kw_only=True):
 @api(
     "execution.rerun",
     Effect.WRITE,
-    errors=(*_SUBMIT_ERRORS, ExecutionNotFound),
+    errors=(*_SUBMIT_ERRORS, ExecutionNotFound, CannotRerun),
     rest=("POST /v0/executions/{execution}/rerun -> /v0/executions/{id}",),
 )
 class ExecutionRerun(Call[Execution], frozen=True, kw_only=True):
     """Queue the code of an execution once more, as a new one, and return that at once.
 
     It runs in its runtime, while that lives; else in the project's of the same kernel, which is
-    started if need be. Its arguments (sys.argv) go with it; its stdin was not kept, and the cell
-    that it was of keeps its own latest.
+    started if need be (where others had started a Python kernel that no kernelspec has the name
+    of, the project's Python is). Its arguments (sys.argv) go with it; its stdin was not kept, and
+    the cell that it was of keeps its own latest.
     """
 
     execution: ExecutionRefStr
@@ -166,8 +168,9 @@ class Collected(Document):
 class DaemonGc(Call[Collected], frozen=True, kw_only=True):
     """Remove outputs until what is kept is within its limit, as happens by itself.
 
-    The oldest of others go first, then the oldest of ours; none that is pinned, none of an
-    execution that is not over. Code and status stay, and a tombstone (`outputs_removed`).
+    The oldest of others go first, then the oldest of ours; none that is pinned or that an
+    open notebook shows, none of an execution that is not over. Code and status stay, and a
+    tombstone (`outputs_removed`).
     """
 
     dry_run: Annotated[bool, Meta(description="Only say what would go.")] = False

@@ -21,6 +21,7 @@ from runtimed.api.errors import (
     InvalidParams,
     NotANotebook,
     NotebookNotFound,
+    NotSaved,
     RuntimeDead,
     StaleEdit,
     StoreUnavailable,
@@ -74,7 +75,8 @@ class Notebook(Document):
     """A notebook that is open here. ``cells`` is null in lists.
 
     ``path`` is its file, absolute; null for one that has none yet. ``is_changed``: there is
-    something that its file has not: an edit or a run since it was read or saved. ``runtime`` is
+    something that its file has not: an edit since it was read or saved, or a run, where the file
+    is one that has outputs. ``runtime`` is
     where its cells run; null before the first run. ``etag`` is a new one with each change of its
     name, metadata or runtime, and of which cells it has in what order; not with a cell's edit.
     """
@@ -258,14 +260,21 @@ class NotebookEdit(Call[Notebook], frozen=True, kw_only=True):
 @api(
     "notebook.delete",
     Effect.DESTROY,
-    errors=(*_FIND, StaleEdit, StoreUnavailable),
+    errors=(*_FIND, StaleEdit, NotSaved, StoreUnavailable),
     rest=("DELETE /v0/notebooks/{notebook}",),
 )
 class NotebookDelete(Call[Nothing], frozen=True, kw_only=True):
-    """Close a notebook: it and its cells go. Its file and its executions stay, its runtime runs."""
+    """Close a notebook: it and its cells go. Its file and its executions stay, its runtime runs.
+
+    What its cells said goes from the events, too. ``if_match`` says nothing of edits of cells,
+    which leave the notebook's etag; ``if_saved`` does.
+    """
 
     notebook: NotebookRefStr
     if_match: IfMatch | None = None
+    if_saved: Annotated[
+        bool, Meta(description="Only where its file has all of it; else NotSaved.")
+    ] = False
 
 
 @api(
@@ -278,12 +287,14 @@ class NotebookSave(Call[Notebook], frozen=True, kw_only=True):
     """Write a notebook to its file, or to another, which is its file from then on.
 
     The whole file is replaced at once. One that changed since it was last read or written here,
-    and one that is there and was never its, is FileChanged.
+    and one that is there and was never its, is FileChanged; a read-only one is FileUnusable.
     """
 
     notebook: NotebookRefStr
     path: AbsolutePath | None = None
-    force: Annotated[bool, Meta(description="Write over a file that has changed.")] = False
+    force: Annotated[
+        bool, Meta(description="Write over a file that has changed, or is read-only.")
+    ] = False
 
 
 @api(

@@ -43,6 +43,7 @@ _PROBLEM = {
     "description": "A problem document.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+_UNCHANGED = {"description": "It is what If-None-Match has named."}
 #: Results that are to be had as text, too.
 TEXTS = (
     Execution,
@@ -247,17 +248,27 @@ def _good(place: Place, result: dict[str, Any]) -> dict[str, Any]:
         }
     status = 200 if place.location is None else 201
     answer: dict[str, Any] = {"description": http.HTTPStatus(status).phrase, "content": content}
+    headers = _answer_headers(place)
+    if headers:
+        answer["headers"] = headers
+    return {str(status): answer} | ({"304": _UNCHANGED} if place.verb == "GET" else {})
+
+
+def _answer_headers(place: Place) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
     if place.location is not None:
-        answer["headers"] = _headers(Location="Where the document is.")
-    elif place.verb == "GET":
-        answer["headers"] = _headers(ETag="Of this representation.")
-        if has_pages(place.call):
-            answer["headers"]["Link"] = {
-                "description": 'The next page (`rel="next"`), where there may be one.',
-                "schema": {"type": "string"},
-            }
-        return {"200": answer, "304": {"description": "It is what If-None-Match has named."}}
-    return {str(status): answer}
+        headers |= _headers(Location="Where the document is.")
+    if place.verb == "GET":
+        headers |= _headers(ETag="Of this representation.")
+    elif "etag" in getattr(place.call.result, "__struct_fields__", ()):
+        headers |= _headers(ETag="Of the document, for If-Match.")
+    if place.verb == "GET" and has_pages(place.call):
+        words = 'The next page (`rel="next"`), where there may be one.'
+        headers["Link"] = {"description": words, "schema": {"type": "string"}}
+    if place.call.result is Execution:
+        words = "Of an execution as text: its status, as far as it has come."
+        headers["Runt-Status"] = {"description": words, "schema": {"type": "string"}}
+    return headers
 
 
 def has_pages(call: type[Call[Any]]) -> bool:
@@ -276,7 +287,7 @@ def _blob() -> dict[str, Any]:
     return {
         "200": {"description": "The bytes.", "content": content, "headers": headers},
         "206": {"description": "The range that was asked for.", "content": content},
-        "304": {"description": "It is what If-None-Match has named."},
+        "304": _UNCHANGED,
         "416": {"$ref": _PROBLEM_REF, "description": "It is shorter than that."},
     }
 
@@ -311,7 +322,15 @@ def _others() -> dict[str, Any]:
                 "operationId": "openapi",
                 "summary": "Return this document.",
                 "tags": ["rpc"],
-                "responses": {"200": {"description": "OK", "content": anything}, **refused},
+                "responses": {
+                    "200": {
+                        "description": "OK",
+                        "content": anything,
+                        "headers": _headers(ETag="Of this representation."),
+                    },
+                    "304": _UNCHANGED,
+                    **refused,
+                },
             }
         },
     }

@@ -23,7 +23,8 @@ same as OpenAPI 3.1: [openapi.json](openapi.json), or `/v0/openapi.json`.
 - Where two methods are in one place, the query says which is meant: `?wait_s` the second.
 - 200 has the result as JSON, as JSON-RPC has it in `result`. 201 is for what was made, and
   `Location` says where. 204 has no body. Where `text/plain` and `text/markdown` are to be had,
-  `Accept` asks for them.
+  `Accept` asks for them: of an execution, `Runt-Status` has its status then, and last lines in
+  brackets say what the text does not have.
 - GET is answered with an `ETag`; `If-None-Match` is answered 304 if nothing has changed. A change
   that takes `If-Match` is refused (412 [StaleEdit](errors.md#staleedit)) if the document is
   another by now.
@@ -38,7 +39,7 @@ _REFUSALS = (
     ("404", "no such path"),
     ("405", "another verb: `Allow` has those that there are"),
     ("406", "nothing of what `Accept` names is to be had"),
-    ("408", "a head, or a part of a body, that did not come in time (`http_head_s`)"),
+    ("408", "a head that did not come in time, or a body that comes too slowly (`http_head_s`)"),
     ("411", "a body is missing"),
     ("412", "`If-Match` on a document that has no such version any more"),
     ("413", "a body longer than `max_request_bytes`"),
@@ -48,7 +49,8 @@ _REFUSALS = (
     ("421", "another `Host`"),
     ("431", "more than 64 KiB of headers"),
     ("501", "a verb that is not known here, or a transfer coding"),
-    ("503", "the daemon ends: `Retry-After`"),
+    ("503", "the daemon ends, or bodies on their way take all the room: `Retry-After`"),
+    ("505", "another version of HTTP than 1.1 and 1.0"),
 )
 
 

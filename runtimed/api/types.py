@@ -334,10 +334,14 @@ class Pruned(Document):
 
 
 class Forgotten(Document):
-    """What was forgotten of a runtime."""
+    """What was forgotten of a runtime.
+
+    ``notices`` say of what may be left for a while where it is, and why.
+    """
 
     executions: int
     blobs: int
+    notices: list[str]
 
 
 class LogPage(Document):

@@ -217,6 +217,7 @@ class AsyncClient:
     async def _opened(self, patience: Patience) -> AsyncLines:
         """Make a new connection. Raises `DaemonUnreachable`, `NotRuntimed` or `Denied`."""
         while True:
+            patience.check()
             try:
                 lines = await dialled(self._path, self._kind, starts=self._starts)
             except CallFailed as failure:
@@ -225,6 +226,7 @@ class AsyncClient:
                 pause_s = patience.pause_s(failure)
             else:
                 self._was_connected = True
+                patience.answered()
                 return lines
             await asyncio.sleep(pause_s)
 

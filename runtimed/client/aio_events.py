@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from runtimed.client.connecting import CallFailed
 from runtimed.client.events import Place
-from runtimed.client.patience import Patience
+from runtimed.client.patience import GivenUp, Patience
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,12 +40,20 @@ class AsyncEvents:
 
     async def __anext__(self) -> Event:
         while not self._is_closed:
-            lines = self._lines or await self._subscribe()
+            try:
+                lines = self._lines or await self._subscribe()
+            except GivenUp:
+                break
+            if self._has_ended():
+                self._drop()
+                break
             try:
                 notification = await lines.notification()
             except CallFailed as failure:
                 await self._lost(failure)
                 continue
+            if self._has_ended():
+                break
             self._patience.heard()
             event = self._place.take(notification)
             if event is not None and event.type == "lagged":
@@ -54,9 +62,13 @@ class AsyncEvents:
                 return event
         raise StopAsyncIteration
 
+    def _has_ended(self) -> bool:
+        return self._is_closed
+
     async def aclose(self) -> None:
         """End the subscription, and whoever waits for its next event."""
         self._is_closed = True
+        self._patience.end()
         lines, self._lines = self._lines, None
         if lines is not None:
             await lines.aclose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from runtimed.api import types
+from runtimed.api.errors import ExecutionNotFound
 from runtimed.api.executions import (
     ExecutionCancel,
     ExecutionEval,
@@ -24,7 +25,13 @@ from runtimed.api.runtimes import (
     RuntimeVariables,
 )
 from runtimed.client.blobs import in_operation, with_blobs
-from runtimed.client.documents import ExecutionDocument, RuntimeDocument, piece_of
+from runtimed.client.documents import (
+    ExecutionDocument,
+    RuntimeDocument,
+    client_of,
+    just_after,
+    piece_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +53,7 @@ class AsyncRuntime(RuntimeDocument, kw_only=True, dict=True):
 
     @property
     def _client(self) -> AsyncClient:
-        client: AsyncClient = self.__dict__["client"]
+        client: AsyncClient = client_of(self)
         return client
 
     def _of(self, client: AsyncClient) -> Self:
@@ -122,7 +129,7 @@ class AsyncExecution(ExecutionDocument, kw_only=True, dict=True):
 
     @property
     def _client(self) -> AsyncClient:
-        client: AsyncClient = self.__dict__["client"]
+        client: AsyncClient = client_of(self)
         return client
 
     def _of(self, client: AsyncClient) -> Self:
@@ -197,10 +204,23 @@ async def history(
 ) -> AsyncIterator[AsyncExecution]:
     """Iterate over executions, newest first, a page at a time."""
     filters: Any = {"runtime": runtime, "limit": _PAGE, **options}
+    last: AsyncExecution | None = None
+    seen: set[str] = set()
     while True:
-        page = await client._ask(ExecutionList(**filters), list[AsyncExecution])
+        try:
+            page = await client._ask(ExecutionList(**filters), list[AsyncExecution])
+        except ExecutionNotFound:
+            if last is None:
+                raise
+            # It was forgotten meanwhile: what was submitted then and before goes on from there.
+            filters["before"], filters["until"] = None, just_after(last)
+            last = None
+            continue
         for each in page:
-            yield each._of(client)
+            if each.id not in seen:
+                yield each._of(client)
         if len(page) < _PAGE:
             return
-        filters["before"] = page[-1].id
+        seen = {each.id for each in page}
+        last = page[-1]
+        filters["before"] = last.id

@@ -11,9 +11,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_MEMBERS = {"blob", "size_bytes", "encoding"}
+_ENCODINGS = ("utf8", "base64", "json", "bytes")
+_DIGITS = 64
+
+
 def is_blob(value: object) -> bool:
-    """Say whether this stands in the place of a value that is too large to be inline."""
-    return isinstance(value, dict) and "blob" in value and "encoding" in value
+    """Say whether this stands in the place of a value that is too large to be inline.
+
+    What looks like that in what a kernel or a file says, the daemon has made a blob of itself; of
+    one from before it did so, this is a value still unless it is exact.
+    """
+    if not isinstance(value, dict) or value.keys() != _MEMBERS:
+        return False
+    sha256 = value["blob"]
+    return (
+        value["encoding"] in _ENCODINGS
+        and isinstance(sha256, str)
+        and len(sha256) == _DIGITS
+        and not sha256.strip("0123456789abcdef")
+    )
 
 
 def in_bundle(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -30,12 +47,24 @@ def in_operation(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def with_blobs(value: Any, found: dict[str, Any]) -> Any:
-    """Return the value with the blobs that were found in their places."""
-    if is_blob(value):
-        return found.get(value["blob"], value)
-    if isinstance(value, dict):
-        return {name: with_blobs(inner, found) for name, inner in value.items()}
-    return value
+    """Return an operation, an output or a bundle with the blobs that were found in their places.
+
+    These are where `in_operation` looks; what looks like a reference inside a value is the value.
+    """
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _put(inner, found) if is_blob(inner) else _below(name, inner, found)
+        for name, inner in value.items()
+    }
+
+
+def _below(name: str, inner: Any, found: dict[str, Any]) -> Any:
+    return with_blobs(inner, found) if name in ("output", "data") else inner
+
+
+def _put(reference: dict[str, Any], found: dict[str, Any]) -> Any:
+    return found.get(reference["blob"], reference)
 
 
 def of_blob(reference: dict[str, Any], base64_text: str) -> object:

@@ -238,6 +238,7 @@ class Client:
     def _opened(self, patience: Patience) -> LineClient:
         """Make a new connection. Raises `DaemonUnreachable`, `NotRuntimed` or `Denied`."""
         while True:
+            patience.check()
             try:
                 lines = LineClient(self._dialled(), self._path)
                 self.hello = msgspec.convert(lines.hello(self._kind), Hello)
@@ -247,6 +248,7 @@ class Client:
                 pause_s = patience.pause_s(failure)
             else:
                 self._was_connected = True
+                patience.answered()
                 return lines
             time.sleep(pause_s)
 

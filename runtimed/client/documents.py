@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 class NotFetched(LookupError):
     """An execution came without its outputs, as it does from a list; `refresh` fetches them."""
+
+
+class NoClient(LookupError):
+    """A document that was copied or unpickled: it says what it is, and cannot be asked for more."""
+
+    def __init__(self, document: msgspec.Struct) -> None:
+        super().__init__(f"{document!r} is a copy without a client, which fetches it by its id")
 
 
 class ExecutionFailed(Exception):
@@ -118,11 +126,29 @@ class ExecutionDocument(types.Execution, kw_only=True, dict=True):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         from runtimed.client import mime
 
+        try:
+            self._shown()
+        except NotFetched:  # to look at it is no error
+            return mime.chosen({"text/plain": repr(self)}, include, exclude), {}
         data, metadata = mime.bundle(self._shown(), self.text, repr(self))
         return mime.chosen(data, include, exclude), metadata
 
     def __repr__(self) -> str:
         return f"<Execution {short(self.id)} {self.status}>"
+
+
+def just_after(execution: types.Execution) -> str:
+    """Return the first moment that is after its submission."""
+    at = datetime.fromisoformat(execution.queued_at) + timedelta(milliseconds=1)
+    return at.isoformat(timespec="milliseconds")
+
+
+def client_of(document: msgspec.Struct) -> Any:
+    """Return the client that fetched a document; a copy has none. Raises `NoClient`."""
+    try:
+        return document.__dict__["client"]
+    except KeyError:
+        raise NoClient(document) from None
 
 
 def _copy(newer: msgspec.Struct, document: msgspec.Struct) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from runtimed.api.events import Event, EventsSubscribe
 from runtimed.api.types import Subscription
 from runtimed.client.connecting import CallFailed, HungUp, unreachable
-from runtimed.client.patience import Patience
+from runtimed.client.patience import GivenUp, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,11 @@ class Events:
     def __next__(self) -> Event:
         while not self._is_closed:
             if self._lines is None or self._pid != os.getpid():
-                self._subscribe()
+                try:
+                    self._subscribe()
+                except GivenUp:
+                    break
+                continue
             try:
                 self._is_waiting = True
                 notification = next(self._notifications, None)
@@ -98,20 +102,28 @@ class Events:
             except BaseException:
                 self._drop()  # what was being read may be gone; the cursor is not
                 raise
+            if self._has_ended():
+                break
             self._patience.heard()
             event = self._place.take(notification)
             if event is not None and event.type == "lagged":
                 self._drop()
             elif event is not None:
                 return event
+        self._drop()
         raise StopIteration
+
+    def _has_ended(self) -> bool:
+        return self._is_closed  # another thread may have set it
 
     def close(self) -> None:
         """End the subscription, and whoever waits for its next event."""
         self._is_closed = True
-        if self._is_waiting and self._lines is not None and self._pid == os.getpid():
-            self._lines.hang_up()  # who waits in another thread closes it
-        else:
+        self._patience.end()
+        lines, is_waiting = self._lines, self._is_waiting
+        if lines is not None and self._pid == os.getpid():
+            lines.hang_up()  # this ends the waiting of another thread, which closes it
+        if not is_waiting:
             self._drop()
 
     def _subscribe(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from runtimed.api import types
+from runtimed.api.errors import ExecutionNotFound
 from runtimed.api.executions import (
     ExecutionCancel,
     ExecutionEval,
@@ -24,7 +25,13 @@ from runtimed.api.runtimes import (
     RuntimeVariables,
 )
 from runtimed.client.blobs import in_operation, with_blobs
-from runtimed.client.documents import ExecutionDocument, RuntimeDocument, piece_of
+from runtimed.client.documents import (
+    ExecutionDocument,
+    RuntimeDocument,
+    client_of,
+    just_after,
+    piece_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +53,7 @@ class Runtime(RuntimeDocument, kw_only=True, dict=True):
 
     @property
     def _client(self) -> Client:
-        client: Client = self.__dict__["client"]
+        client: Client = client_of(self)
         return client
 
     def _of(self, client: Client) -> Self:
@@ -120,7 +127,7 @@ class Execution(ExecutionDocument, kw_only=True, dict=True):
 
     @property
     def _client(self) -> Client:
-        client: Client = self.__dict__["client"]
+        client: Client = client_of(self)
         return client
 
     def _of(self, client: Client) -> Self:
@@ -195,9 +202,21 @@ class Execution(ExecutionDocument, kw_only=True, dict=True):
 def history(client: Client, runtime: str | None, options: HistoryOptions) -> Iterator[Execution]:
     """Iterate over executions, newest first, a page at a time."""
     filters: Any = {"runtime": runtime, "limit": _PAGE, **options}
+    last: Execution | None = None
+    seen: set[str] = set()
     while True:
-        page = client._ask(ExecutionList(**filters), list[Execution])
-        yield from (each._of(client) for each in page)
+        try:
+            page = client._ask(ExecutionList(**filters), list[Execution])
+        except ExecutionNotFound:
+            if last is None:
+                raise
+            # It was forgotten meanwhile: what was submitted then and before goes on from there.
+            filters["before"], filters["until"] = None, just_after(last)
+            last = None
+            continue
+        yield from (each._of(client) for each in page if each.id not in seen)
         if len(page) < _PAGE:
             return
-        filters["before"] = page[-1].id
+        seen = {each.id for each in page}
+        last = page[-1]
+        filters["before"] = last.id

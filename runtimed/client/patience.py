@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 GONE = ("DaemonUnreachable", "ShuttingDown")
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
+#: A connection that has stood for so long was one.
+STANDING_S = 1.0
 
 
 class ClientClosed(RuntimeError):
@@ -35,17 +37,35 @@ class ClientClosed(RuntimeError):
         super().__init__("the client is closed; connect() makes another")
 
 
+class GivenUp(Exception):
+    """Nobody waits for the daemon any more."""
+
+
 class Patience:
-    """How long a daemon that went away is waited for: ``patience_s`` since it was last heard."""
+    """How long a daemon that went away is waited for: ``patience_s`` since it was last heard.
+
+    One that hangs up as soon as it has answered was not heard: what we ask may be what ends it.
+    """
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
         self._until_s: float | None = None
+        self._answered_s: float | None = None
         self._pause_s = 0.0
+        self._is_over = False
 
     def answered(self) -> None:
-        """Note that it is there; how soon it is asked again after the next loss stays."""
-        self._until_s = None
+        """Note that it is there: a loss that does not follow at once begins anew."""
+        self._answered_s = monotonic()
+
+    def end(self) -> None:
+        """Wait no more: whoever does, gets `GivenUp`. Any thread may call it."""
+        self._is_over = True
+
+    def check(self) -> None:
+        """Raise `GivenUp` where that was said."""
+        if self._is_over:
+            raise GivenUp
 
     def heard(self) -> None:
         """Begin anew: it does what it should."""
@@ -59,7 +79,11 @@ class Patience:
         """
         if failure.name not in GONE:
             raise raised(failure)
+        self.check()
         now_s = monotonic()
+        if self._answered_s is not None and now_s - self._answered_s >= STANDING_S:
+            self.heard()
+        self._answered_s = None
         if self._until_s is None:
             self._until_s = now_s + self._patience_s
         if now_s >= self._until_s:

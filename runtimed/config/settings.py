@@ -185,7 +185,8 @@ class Config:
         10 * GIB,
         "size",
         "So much is kept at most: the database, the search index, blobs. Beyond it the oldest "
-        "outputs are removed, those of others first; code and status stay.",
+        "outputs are removed, those of others first; code and status stay, and what open "
+        "notebooks show.",
         least=64 * KIB,
         most=1024 * 1024 * GIB,
     )

@@ -6,16 +6,23 @@ https://nbformat.readthedocs.io · https://jupytext.readthedocs.io/en/latest/for
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import secrets
 from typing import Any
 
+import msgspec
+
 from runtimed.api.errors import NotANotebook
 from runtimed.model import nbschema
+from runtimed.model.ipynb import REMARKS, TIMINGS
 
 IPYNB = ".ipynb"
+#: So many pieces of JSON are joined at a time.
+_PIECES = 50_000
+_CONTAINERS = (dict, list, tuple)
 #: What a malformed notebook of an old version makes its conversion raise.
 _MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
 
@@ -33,12 +40,12 @@ def parse(text: str, path: str) -> dict[str, Any]:
 
 
 def _parse_ipynb(text: str, path: str) -> dict[str, Any]:
-    from nbformat import converter, reader, v4, validator
+    from nbformat import converter, v4, validator
 
     # What it complains of is said to who asked, not in our log.
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     try:
-        raw = json.loads(text)
+        raw, is_sound = _decoded(text)
     except (ValueError, RecursionError) as error:
         raise NotANotebook(path=path, detail=f"it is not JSON: {error}") from None
     if not isinstance(raw, dict) or not raw.keys() & {"cells", "worksheets", "nbformat"}:
@@ -49,14 +56,39 @@ def _parse_ipynb(text: str, path: str) -> dict[str, Any]:
         detail = f"it is of nbformat {v4.nbformat}.{minor}, known is {v4.nbformat_minor} at most"
         raise NotANotebook(path=path, detail=detail)
     try:
-        found = v4.upgrade(converter.convert(reader.reads(text), v4.nbformat))
+        found = v4.upgrade(converter.convert(_of_any_version(raw), v4.nbformat))
         _give_ids(found["cells"])
         _validate(found, path)
-        return _plain(found, path)
+        return _plain(found, path, is_sound=is_sound)
     except validator.ValidationError as error:  # of a conversion
         raise NotANotebook(path=path, detail=_said(error.message)) from None
     except _MALFORMED as error:
         raise NotANotebook(path=path, detail=_named(error)) from None
+
+
+def _of_any_version(raw: dict[str, Any]) -> Any:
+    """Return what nbformat's own reader does (`nbformat.reader.reads`), of what is decoded."""
+    from nbformat import reader, versions
+
+    major, minor = reader.get_version(raw)
+    if major not in versions:
+        raise ValueError(f"Unsupported nbformat version {major}")
+    try:
+        return versions[major].to_notebook_json(raw, minor=minor)
+    except AttributeError as error:
+        raise ValueError(f"it is missing an expected key: {error}") from None
+
+
+def _decoded(text: str) -> tuple[Any, bool]:
+    """Decode JSON, and say whether that was without a liberty that Python's own decoder takes.
+
+    That one is much slower, and lets no other thread work meanwhile; it knows NaN, and takes half
+    a surrogate pair. Raises `ValueError` or `RecursionError`.
+    """
+    try:
+        return msgspec.json.decode(text), True
+    except ValueError:
+        return json.loads(text), False
 
 
 def _validate(notebook: Any, path: str) -> None:
@@ -95,7 +127,7 @@ def _parse_script(text: str, path: str, fmt: str) -> dict[str, Any]:
     try:
         found = v4.upgrade(jupytext.reads(text, fmt))
         _validate(found, path)
-        return _plain(found, path)
+        return _plain(found, path, is_sound=False)
     except validator.ValidationError as error:  # jupytext's own
         raise NotANotebook(path=path, detail=_said(error.message)) from None
     except _MALFORMED as error:
@@ -113,19 +145,52 @@ def _script_format(extension: str, path: str) -> str:
 
 def dump(notebook: dict[str, Any], path: str) -> str:
     """Return a notebook as the text of a file of this name. Raises `NotANotebook`."""
-    from nbformat import from_dict, v4
+    from nbformat import from_dict
 
     extension = os.path.splitext(path)[1]
     try:
         node = from_dict(notebook)
         _validate(node, path)
         if extension == IPYNB:
-            return str(v4.writes(node)) + "\n"
+            return _written(node)
         import jupytext
 
+        _make_script(node)
         return str(jupytext.writes(node, _script_format(extension, path)))
     except _MALFORMED as error:
         raise NotANotebook(path=path, detail=_named(error)) from None
+
+
+def _written(node: Any) -> str:
+    """Return what nbformat's own writer does (`nbformat.v4.writes`), in many small steps.
+
+    There all pieces of a plot are joined in one, and no other thread works meanwhile.
+    """
+    from nbformat.v4.rwbase import split_lines, strip_transient
+
+    encoder = json.JSONEncoder(indent=1, sort_keys=True, separators=(",", ": "), ensure_ascii=False)
+    pieces = encoder.iterencode(strip_transient(split_lines(node)))
+    joined = []
+    while some := "".join(itertools.islice(pieces, _PIECES)):
+        joined.append(some)
+    return "".join(joined) + "\n"
+
+
+def _make_script(node: dict[str, Any]) -> None:
+    """Take out what is no matter of a script, and let in what is."""
+    metadata = node["metadata"]
+    spec = metadata.get("kernelspec")
+    if isinstance(spec, dict) and not isinstance(spec.get("language", ""), str):
+        del spec["language"]  # jupytext takes it for a name
+    is_told = False
+    for cell in node["cells"]:
+        for name in (TIMINGS, REMARKS):
+            cell["metadata"].pop(name, None)
+        is_told = is_told or bool(cell["metadata"])
+    known = metadata.get("jupytext")
+    if is_told and isinstance(known, dict) and known.get("cell_metadata_filter") == "-all":
+        # So jupytext says of a script whose cells had none when it was read.
+        del known["cell_metadata_filter"]
 
 
 def script_extension(notebook: dict[str, Any]) -> str:
@@ -141,17 +206,27 @@ def script_extension(notebook: dict[str, Any]) -> str:
     return ".py"
 
 
-def _plain(node: Any, path: str) -> dict[str, Any]:
+def _plain(node: Any, path: str, *, is_sound: bool) -> dict[str, Any]:
     """Return a notebook of plain dicts: nbformat's are of a class of its own.
 
     Raises `NotANotebook` for what cannot be stored: half a surrogate pair, a deep nest.
     """
-    text = json.dumps(node, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise NotANotebook(path=path, detail="it has half a surrogate pair") from None
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = _of_plain_dicts(node)
+    if not is_sound:
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise NotANotebook(path=path, detail="it has half a surrogate pair") from None
     if (fault := nbschema.content_fault(found)) is not None:
         raise NotANotebook(path=path, detail=fault)
     return found
+
+
+def _of_plain_dicts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _of_plain_dicts(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [
+            _of_plain_dicts(inner) if isinstance(inner, _CONTAINERS) else inner for inner in value
+        ]
+    return value

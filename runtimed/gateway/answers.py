@@ -23,11 +23,17 @@ _RETRY_AFTER_S = 1
 
 async def send_refusal(send: ASGISendCallable, refusal: Refusal, headers: Headers) -> None:
     """Answer what does not pass."""
+    status, refused, body = problem_of(refusal, headers)
+    await _send(send, status, refused, body)
+
+
+def problem_of(refusal: Refusal, headers: Headers | None = None) -> tuple[int, Headers, bytes]:
+    """Return status, headers and body of the answer to what does not pass."""
     kind = Denied if refusal.status in (401, 403) else BadRequest
     facts = {"name": kind.__name__, "exit_code": kind.exit_code, "retryable": False}
+    extra = [*refusal.headers, *(headers or [])]
     data = {"detail": refusal.detail}
-    extra = [*refusal.headers, *headers]
-    await _send_problem(send, refusal.status, refusal.detail, extra, **facts, data=data)
+    return _problem(refusal.status, refusal.detail, extra, **facts, data=data)
 
 
 async def send_failure(send: ASGISendCallable, failure: CallFailed, headers: Headers) -> None:
@@ -62,19 +68,26 @@ async def _send_problem(
     headers: Iterable[tuple[bytes, bytes]],
     **members: Any,
 ) -> None:
+    _, given, body = _problem(status, detail, headers, **members)
+    await _send(send, status, given, body)
+
+
+def _problem(
+    status: int, detail: str, headers: Iterable[tuple[bytes, bytes]], **members: Any
+) -> tuple[int, Headers, bytes]:
     title = http.HTTPStatus(status).phrase
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body = json.dumps(problem | members).encode() + b"\n"
-    head = [(b"content-type", b"application/problem+json"), *headers]
-    await send_whole(send, status, head, body)
+    length = (b"content-length", b"%d" % len(body))
+    return status, [(b"content-type", b"application/problem+json"), length, *headers], body
 
 
-async def send_whole(
-    send: ASGISendCallable, status: int, headers: Headers, body: bytes = b""
-) -> None:
-    """Send a whole answer."""
-    if status != http.HTTPStatus.NO_CONTENT:
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
+async def send_nothing(send: ASGISendCallable, headers: Headers) -> None:
+    """Answer that there is nothing to say."""
+    await _send(send, http.HTTPStatus.NO_CONTENT, headers, b"")
+
+
+async def _send(send: ASGISendCallable, status: int, headers: Headers, body: bytes) -> None:
     await send(
         {"type": "http.response.start", "status": status, "headers": headers, "trailers": False}
     )

@@ -12,9 +12,9 @@ from runtimed.gateway import guard
 from runtimed.gateway.answers import (
     send_failure,
     send_no_room,
+    send_nothing,
     send_refusal,
     send_unknown_fate,
-    send_whole,
 )
 from runtimed.gateway.upstream import CallFailed, HungUp, Passage, connect
 
@@ -59,10 +59,11 @@ class Gateway:
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         headers = list(scope["headers"])
-        refused = guard.judge(self._rules, scope["raw_path"], headers)
+        refused = guard.judge_version(scope["http_version"])
+        refused = refused or guard.judge(self._rules, scope["raw_path"], headers)
         cors = guard.cors_headers(self._rules, headers)
         if refused is None and guard.is_preflight(scope["method"], headers):
-            await send_whole(send, 204, cors + guard.preflight_headers())
+            await send_nothing(send, cors + guard.preflight_headers())
             return
         refused = refused or guard.judge_token(self._rules, headers)
         if refused is not None:

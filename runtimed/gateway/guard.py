@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass
 
 #: What a page of an allowed origin may send and read, beyond what any page may.
@@ -22,6 +23,9 @@ _CORS_MAX_AGE_S = 600
 
 #: What a client on this machine calls it, also through a port that was forwarded.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+#: A name or an address, and its port (RFC 9112 §3.2).
+_HOST = re.compile(r"(?:(?P<name>[^\[\]:]+)|\[(?P<address>[^\[\]]+)\])(?::\d{0,5})?")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -44,6 +48,14 @@ class Refusal:
     status: int
     detail: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def judge_version(http_version: str) -> Refusal | None:
+    """Return why a request is not understood. What follows it may not be framed as we think."""
+    if http_version in ("1.0", "1.1"):
+        return None
+    detail = f"HTTP/{http_version} is not spoken here; HTTP/1.1 is"
+    return Refusal(505, detail, ((b"connection", b"close"),))
 
 
 def judge(rules: Rules, raw_path: bytes, headers: Headers) -> Refusal | None:
@@ -115,18 +127,16 @@ def _is_our_host(rules: Rules, values: list[bytes]) -> bool:
     if len(values) != 1:
         return False
     host = host_name(values[0].decode("latin-1"))
-    if host in rules.hosts:
+    if host and host in rules.hosts:
         return True
     # A page's DNS name can be bound to any address; an address is what it says.
     return rules.any_address and _is_address(host)
 
 
 def host_name(host: str) -> str:
-    """Return the host without its port, brackets and capitals."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """Return the host without its port, brackets and capitals; nothing if it is none."""
+    match = _HOST.fullmatch(host.strip().lower())
+    return (match["name"] or match["address"]) if match else ""
 
 
 def _is_address(host: str) -> bool:

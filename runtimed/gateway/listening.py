@@ -7,15 +7,14 @@ import ipaddress
 import logging
 import signal
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import h11
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from runtimed.gateway.app import ADMIT
 from runtimed.gateway.crowd import Crowd
+from runtimed.gateway.protocol import Protocol
+from runtimed.hangup import HangupWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from runtimed.gateway.app import Gateway
 
 _BACKLOG = 128
-#: Seconds in which a request's head, and what is dropped of a refused one's body, must have come.
-_HEAD_S = 10.0
+#: As the daemon's limit of a head.
+_HEAD_BYTES = 64 * 1024
 #: Seconds that answers have when it is told to end.
 _GRACE_S = 5.0
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -64,50 +63,6 @@ def bind(host: str, port: int, *, allow_remote: bool) -> socket.socket:
     return socket.create_server(address, family=family, backlog=_BACKLOG)
 
 
-class _Protocol(H11Protocol):
-    """A connection that does not wait for ever for the rest of what nobody answers yet."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def __init__(self, config: Config, state: ServerState, crowd: Crowd) -> None:
-        super().__init__(config, state, {ADMIT: lambda: crowd.admit(self)})
-        self._crowd = crowd
-
-    def cut(self) -> None:
-        self.transport.abort()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        # asyncio does so only where the listener's protocol is said to be TCP; without it, the end
-        # of each answer waits 40 ms for the client to acknowledge the beginning.
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._mind_the_time()
-        self._crowd.enter(self)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._mind_the_time()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._crowd.leave(self)
-        self._stop_the_clock()
-
-    def _mind_the_time(self) -> None:
-        state = self.conn.their_state
-        is_refused = state is h11.SEND_BODY and self.conn.our_state is h11.DONE
-        if not (state is h11.IDLE or is_refused):
-            self._stop_the_clock()
-        elif self._deadline is None:  # a byte now and then does not put it off
-            self._deadline = self.loop.call_later(_HEAD_S, self.transport.abort)
-
-    def _stop_the_clock(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
 def take_signals() -> asyncio.Queue[int]:
     """Return where the signals arrive that end it, from now on."""
     loop = asyncio.get_running_loop()
@@ -130,27 +85,35 @@ async def serve(
     logging.getLogger("uvicorn.error").disabled = True  # what it has to tell, our own log tells
     config = Config(
         gateway,
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
     )
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
-    crowd = crowd or Crowd()
-    server = await loop.create_server(lambda: _Protocol(config, state, crowd), sock=listener)
+    crowd, hangups = crowd or Crowd(), HangupWatch(loop)
+    server = await loop.create_server(
+        lambda: Protocol(config, state, crowd, hangups), sock=listener
+    )
     announce()
     ended_by = await signals.get()
     server.close()
     gateway.end_streams()
-    for connection in list(state.connections):
+    for connection in _connections(state):
         connection.shutdown()
     await _finish(state, signals)
+    hangups.close()
     return ended_by
+
+
+def _connections(state: ServerState) -> list[Protocol]:
+    return cast("list[Protocol]", list(state.connections))
 
 
 async def _finish(state: ServerState, signals: asyncio.Queue[int]) -> None:
@@ -158,12 +121,16 @@ async def _finish(state: ServerState, signals: asyncio.Queue[int]) -> None:
     try:
         async with asyncio.timeout(_GRACE_S), asyncio.TaskGroup() as waits:
             hurry = waits.create_task(_another(signals), name="another signal")
-            while state.tasks and not hurry.done():
-                await asyncio.wait({*state.tasks, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            while not hurry.done():
+                # A connection outlives its last task for as long as the client reads.
+                left = {*state.tasks, *(each.gone for each in _connections(state))}
+                if not left:
+                    break
+                await asyncio.wait({*left, hurry}, return_when=asyncio.FIRST_COMPLETED)
             hurry.cancel()
     except TimeoutError:
         pass
-    for connection in list(state.connections):
+    for connection in _connections(state):
         connection.transport.abort()
     if state.tasks:
         await asyncio.wait(state.tasks)

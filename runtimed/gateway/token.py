@@ -31,7 +31,10 @@ def load(path: str) -> str:
     try:
         return _read(path)
     except FileNotFoundError:
-        _create(path)
+        try:
+            _create(path)
+        except OSError as error:  # it names the file that was to become this one
+            raise OSError(error.errno, error.strerror, path) from None
         return _read(path)
 
 
@@ -53,10 +56,12 @@ def _create(path: str) -> None:
 def _read(path: str) -> str:
     # A FIFO would hold us up; a link may lead to what somebody else can change.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(path, flags), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise UnsafePath(f"{path} is not a file")
+    fd = os.open(path, flags)
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(fd)
+        raise UnsafePath(f"{path} is not a file")
+    with open(fd, "rb") as file:
         if found.st_uid != os.geteuid():
             raise UnsafePath(f"{path} belongs to uid {found.st_uid}, not to us")
         if found.st_mode & 0o077:

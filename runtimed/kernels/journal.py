@@ -98,6 +98,10 @@ class JournalReader:
             os.unlink(os.path.join(self.directory, journal.segment_name(start)))
         return len(gone)
 
+    def begins(self) -> int | None:
+        """Return where the journal's first segment begins; None where there is no segment."""
+        return next(iter(self._segments()), None)
+
     def close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)

@@ -151,6 +151,25 @@ def keep_end(path: str, keep_bytes: int) -> None:
         os.close(fd)
 
 
+def clear(path: str) -> None:
+    """Cut a file to the line that says how much was left out. Raises `OSError`.
+
+    What is appended in that instant is lost. Without a file there is nothing to be done.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        with _still:
+            left_out, mark_bytes = _beginning(fd)
+            its_bytes = os.fstat(fd).st_size - mark_bytes
+            if its_bytes > 0:
+                os.ftruncate(fd, os.pwrite(fd, _MARK % (left_out + its_bytes), 0))
+    finally:
+        os.close(fd)
+
+
 def _move_end(fd: int, keep_bytes: int) -> None:
     left_out, mark_bytes = _beginning(fd)
     source = os.fstat(fd).st_size - keep_bytes

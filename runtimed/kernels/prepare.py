@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtimed.kernels.messages import BadMessage, Message, Signer
 from runtimed.model.outputs import OUTPUT_MESSAGES, Operation, operation
+from runtimed.store.blobs import is_escaped
 from runtimed.wire.journal import Kind
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def prepare(record: Record, signer: Signer, blobs: Blobs) -> Prepared:
     is_output = record.meta.get("c") == "iopub" and message.msg_type in OUTPUT_MESSAGES
     if is_output and not is_redacted:
         op = operation(message.msg_type, message.content)
-        if is_large(record, blobs.limit_bytes):
-            _store_large(op, blobs, prepared)
+        _store_values(op, blobs, prepared, of_any_size=is_large(record, blobs.limit_bytes))
         if message.buffers:
             op["buffers"] = [blobs.buffer(data) for data in message.buffers]
             prepared.blobs += [(ref["blob"], ref["size_bytes"]) for ref in op["buffers"]]
@@ -62,10 +62,12 @@ def prepare(record: Record, signer: Signer, blobs: Blobs) -> Prepared:
     return prepared
 
 
-def _store_large(op: Operation, blobs: Blobs, prepared: Prepared) -> None:
-    """Replace large values of the operation's mimebundle by references."""
+def _store_values(op: Operation, blobs: Blobs, prepared: Prepared, *, of_any_size: bool) -> None:
+    """Replace values of the operation's mimebundle by references: large ones, and look-alikes."""
     bundle: dict[str, Any] | None = op.get("data") or op.get("output", {}).get("data")
     for mime, value in (bundle or {}).items():
+        if not of_any_size and not is_escaped(value):
+            continue
         reference = blobs.reference(mime, value)
         if reference is not None and bundle is not None:
             bundle[mime] = reference

@@ -54,21 +54,29 @@ class Reading:
                     return
                 continue
             passing(Step.RECORDS_READ)
-            # First all that waits, then all that changes: between taking a record in and its
-            # commit nobody else gets a turn.
-            prepared = [await self._prepare(record) for record in records]
-            batch = Batch(now_ms())
-            effects: list[Effect] = []
-            for each in prepared:
-                effects += actor.intake.take(each, batch)
-            end = batch.offsets[actor.row.id] = records[-1].end
-            del records, prepared
-            await self.commit_at_last(batch)
+            end = records[-1].end
+            with actor.parts.blobs.claiming():
+                effects = await self._take_in(records)
+            del records
             # Not before: others save this row too, and what was not taken in is not to be dropped.
             reader.offset = actor.row.journal_offset = end
             actor.act(effects)
             if reader.offset != self.end:
                 await asyncio.sleep(0)  # what takes long takes turns with everybody else
+
+    async def _take_in(self, records: list[Record]) -> list[Effect]:
+        """Commit what the records say; return what is to be done about it."""
+        actor = self._actor
+        # First all that waits, then all that changes: between taking a record in and its
+        # commit nobody else gets a turn.
+        prepared = [await self._prepare(record) for record in records]
+        batch = Batch(now_ms())
+        effects: list[Effect] = []
+        for each in prepared:
+            effects += actor.intake.take(each, batch)
+        batch.offsets[actor.row.id] = records[-1].end
+        await self.commit_at_last(batch)
+        return effects
 
     async def _skip_damage(self, error: str) -> bool:
         """Go on behind a part of the journal that cannot be read, with a gap on the record.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from runtimed.model.text import without_ansi
@@ -11,6 +12,7 @@ from runtimed.model.text import without_ansi
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_BACKTICKS = re.compile("`{3,}")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 
 
@@ -38,7 +40,8 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
         yield _output(output)
     if said:
         yield fenced(_as_shown(said))
-    if status := cell["metadata"].get("runtimed", {}).get("status"):
+    remarks = cell["metadata"].get("runtimed")  # a file may have anything there
+    if isinstance(remarks, dict) and (status := remarks.get("status")):
         yield f"*{status}*\n"
 
 
@@ -70,9 +73,8 @@ def _image(mime: str, value: str) -> str:
 
 def fenced(text: str, language: str = "") -> str:
     """Return the text between fences that are longer than any in it."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
+    longest = max(map(len, _BACKTICKS.findall(text)), default=2)
+    fence = "`" * (longest + 1)
     return f"{fence}{language}\n{_ended(text)}{fence}\n"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: Deeper, the libraries that read and write notebooks come to their limits.
 MAX_DEPTH = 100
+_MOST_COUNT = 2**63 - 1
 _JSON_TYPE = re.compile(r"application/(.*\+)?json")
 
 
@@ -56,7 +57,24 @@ def content_fault(notebook: Mapping[str, Any]) -> str | None:
         cell_fault(cell["cell_type"], cell["metadata"], cell.get("attachments"), f"$.cells[{n}]")
         for n, cell in enumerate(notebook["cells"])
     )
-    return notebook_fault(notebook["metadata"]) or next(filter(None, faults), None)
+    return (
+        notebook_fault(notebook["metadata"])
+        or next(filter(None, faults), None)
+        or _count_fault(notebook["cells"])
+    )
+
+
+def _count_fault(cells: Iterable[Mapping[str, Any]]) -> str | None:
+    """Judge the execution_counts: JSON has numbers of any size, a database has not."""
+    counts = ((n, cell.get("execution_count") or 0) for n, cell in enumerate(cells))
+    return next(
+        (
+            f"$.cells[{n}].execution_count is too large"
+            for n, count in counts
+            if not count <= _MOST_COUNT
+        ),
+        None,
+    )
 
 
 def _object_fault(value: object, place: str) -> str | None:
@@ -146,6 +164,20 @@ def _is_text(value: object) -> bool:
     if isinstance(value, list):
         return all(isinstance(line, str) for line in value)
     return isinstance(value, str)
+
+
+def is_nested(value: object, levels: int) -> bool:
+    """Say whether lists and objects are nested in one another deeper than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    left = [(value, 1)]
+    while left:
+        outer, level = left.pop()
+        if level > levels:
+            return True
+        within = outer.values() if isinstance(outer, dict) else outer
+        left += [(inner, level + 1) for inner in within if isinstance(inner, dict | list)]
+    return False
 
 
 def _depth_fault(value: object, place: str) -> str | None:

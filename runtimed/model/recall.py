@@ -27,6 +27,8 @@ LEAST_PREFIX_CHARS = 2
 #: More of them would find no less: what has them all is read anyway.
 _MOST_TRIGRAMS = 32
 _ASKED = re.compile(r'"([^"]*)"?|([^\s"]+)')
+#: SQLite bounds a pattern's length, and a few tell most texts apart.
+_ASCII_RUN, _MOST_NEEDLES = re.compile(r"[0-9a-z]{1,100}"), 8
 _UNSEARCHABLE = str.maketrans(dict.fromkeys("\0\x02\x03", " "))
 
 
@@ -42,6 +44,12 @@ def words_expression(query: str) -> str | None:
         is_prefix = is_prefix and word.rstrip("*")[-1].isalnum()
         terms.append(f'"{text}"' + (" *" if is_prefix else ""))
     return " AND ".join(terms) or None
+
+
+def needles(expression: str) -> list[str]:
+    """Return what each ASCII text that fits the words' expression has in it, case aside."""
+    quoted = " ".join(re.findall('"([^"]*)"', expression))
+    return list(dict.fromkeys(_ASCII_RUN.findall(quoted.lower())))[:_MOST_NEEDLES]
 
 
 def trigrams_expression(text: str) -> str | None:

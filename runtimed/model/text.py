@@ -37,6 +37,22 @@ def output_lines(outputs: list[dict[str, Any]], mime: str | None = None) -> list
     return lines
 
 
+def without_commands(text: str) -> str:
+    """Return the text without what would do more to a terminal than to colour what is printed.
+
+    That leaves colours (SGR), tabs, backspaces and line ends. What is cut off at either end, as
+    where text comes in pieces, does nothing either: it is printed.
+    """
+    import re
+
+    strings = r"\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"
+    colours = r"(\x1b\[[0-9;:]*m)"
+    others = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-Z\\-~])?"
+    controls = r"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
+    pattern = f"{colours}|{strings}|{others}|{controls}"
+    return re.sub(pattern, lambda found: found[1] or "", text)
+
+
 def without_ansi(text: str) -> str:
     """Return the text without ANSI escape sequences (ECMA-48)."""
     if "\x1b" not in text:

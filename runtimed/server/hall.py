@@ -10,8 +10,8 @@ from runtimed.wire.framing import MAX_LINE_BYTES
 from runtimed.wire.jsonrpc import MAX_BATCH
 
 if TYPE_CHECKING:
+    from runtimed.hangup import HangupWatch
     from runtimed.server.dispatch import Dispatcher
-    from runtimed.server.hangup import HangupWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ class Limits:
     http_head_s: float = 10.0
     #: An HTTP connection without a request is closed after so long.
     http_idle_s: float = 60.0
+    #: An HTTP request's body must come faster than this, once its head's time is over.
+    http_body_bytes_per_s: int = 16 * 1024
+    #: A peer that takes nothing of what waits for it for so long is not waited for any more, where
+    #: the connection has come to its end. (A pager that nobody looks at holds a pipe for minutes.)
+    unread_s: float = 600.0
+    #: Seconds that a peer has to hang up after the last words, when it has them.
+    linger_s: float = 5.0
 
 
 class Conversation(Protocol):

@@ -15,12 +15,14 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
+from runtimed.hangup import HangupWatch
 from runtimed.paths import UnsafePath, check_private, check_socket_path, private_dir
 from runtimed.server.door import Door
 from runtimed.server.hall import Hall, Limits
-from runtimed.server.hangup import HangupWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtimed.server.dispatch import Dispatcher
 
 log = logging.getLogger(__name__)
@@ -176,14 +178,22 @@ class UnixServer:
         if self._admissions:
             await asyncio.wait(set(self._admissions))
         for connection in list(self._hall.connections):
-            connection.stop()
+            self._tell(connection.stop)
         in_flight = {task for each in self._hall.connections for task in each.tasks}
         if in_flight:
             await asyncio.wait(in_flight, timeout=grace_s)
         for connection in list(self._hall.connections):
-            connection.cut()
+            self._tell(connection.cut)
         await self._hall.empty(grace_s)
         self._hall.hangups.close()
+
+    @staticmethod
+    def _tell(ending: Callable[[], None]) -> None:
+        """Tell a connection that it ends. Where one fails in that, the others hear of it still."""
+        try:
+            ending()
+        except Exception:
+            log.exception("a connection could not be told that the service stops")
 
     def _remove_socket(self) -> None:
         """Unlink the socket that we have bound, unless the path leads to another one by now."""

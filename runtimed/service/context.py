@@ -45,6 +45,8 @@ class Context:
     started_ms: int
     request_stop: Callable[[bool], None]
     reload: Callable[[], Reloaded]
+    files_opened_as: dict[str, str] = field(default_factory=dict)
+    """The real paths of notebooks' files, by those that they were opened by."""
     notebook_starts: dict[str, Future[Actor]] = field(default_factory=dict)
     """Runtimes that are being started for a notebook, by its id."""
     files_in_use: WeakValueDictionary[str, Lock] = field(default_factory=WeakValueDictionary)

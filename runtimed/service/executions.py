@@ -59,8 +59,8 @@ async def _submit(context: Context, call: _Submission, caller: Caller) -> Execut
     if (known := _known(context, call)) is not None:
         return known
     actor = await _actor_for(context, call)
-    if (known := _known(context, call)) is not None:  # submitted twice at the same time
-        return known
+    if call.runtime is None and (known := _known(context, call)) is not None:
+        return known  # submitted a second time while a runtime was found or started
     queued_ms = now_ms()
     row = ExecutionRow(
         id=call.id.upper() if call.id else str(ULID.from_timestamp(queued_ms / 1000)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from runtimed.api.errors import InvalidParams
+from runtimed.api.errors import CannotRerun, InvalidParams, KernelNotFound
 from runtimed.api.executions import ExecutionList, ExecutionSubmit
 from runtimed.api.history import (
     ExecutionPin,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runtimed.service.context import Context
     from runtimed.store.db import Connection
     from runtimed.store.executions import ExecutionRow
+    from runtimed.store.runtimes import RuntimeRow
 
 #: Of what matches, so many of the newest are ranked.
 RANKED = 500
@@ -135,6 +136,8 @@ def _snippets(found: dict[str, str]) -> list[Snippet]:
 @serves(ExecutionRerun)
 async def execution_rerun(context: Context, call: ExecutionRerun, caller: Caller) -> Execution:
     row = find_execution(context, call.execution)
+    if row.origin is not None and not row.code:
+        raise CannotRerun(execution=row.id, detail="its code was not recorded")
     submission = ExecutionSubmit(code=row.code, argv=row.argv, id=call.id)
     if call.runtime is not None:
         again = msgspec.structs.replace(submission, runtime=call.runtime)
@@ -151,6 +154,23 @@ async def execution_rerun(context: Context, call: ExecutionRerun, caller: Caller
             kernel_name=None if runtime.environment else runtime.kernel_name,
             environment=runtime.environment,
         )
+        if runtime.origin == "adopted":
+            return await _as_adopted(context, row.id, again, caller, runtime)
+    return await execution_submit(context, again, caller)
+
+
+async def _as_adopted(
+    context: Context, id: str, again: ExecutionSubmit, caller: Caller, runtime: RuntimeRow
+) -> Execution:
+    """Submit to a kernel like one that others had started: what it is called, they have said."""
+    try:
+        return await execution_submit(context, again, caller)
+    except KernelNotFound as error:
+        if runtime.language != "python":
+            detail = f"its kernel is gone, and no kernelspec is called {runtime.kernel_name}"
+            detail += "; --in runs it in another runtime"
+            raise CannotRerun(execution=id, detail=detail) from error
+    again = msgspec.structs.replace(again, kernel_name=None)
     return await execution_submit(context, again, caller)
 
 

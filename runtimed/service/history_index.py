@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from runtimed.api.errors import StoreUnavailable
 from runtimed.store import forgetting, history
+from runtimed.store.db import delete_meta, set_meta
 from runtimed.store.search import SearchIndex
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from runtimed.recorder import Recorder
     from runtimed.store.db import Connection, Store
@@ -28,6 +29,13 @@ MOST_TURNS = 20
 STEP, STEP_CHARS = 200, 512 * 1024
 #: Who searches waits for that much to be entered; with more behind, it is being made anew.
 WORTH_WAITING = 2 * STEP
+#: Said of a log that could not be emptied.
+READ_FROM = (
+    "another program reads from the database: what was forgotten may be in its log still, which is "
+    "emptied when that has ended"
+)
+#: The database notes by it that what is in the index is not to be there.
+_RENEWAL = "search.renewal"
 
 
 class HistoryIndex:
@@ -42,6 +50,21 @@ class HistoryIndex:
         self._store = store
         self._settled = recorder.settled
         self._turn = asyncio.Lock()
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it could not be used the last time that it was; None where it could."""
+        return self._problem
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable as error:
+            self._problem = str(error.data["detail"])
+            raise
+        self._problem = None
 
     async def run(self) -> None:
         """Enter what has ended, for as long as the daemon lives."""
@@ -58,15 +81,29 @@ class HistoryIndex:
                     break
 
     async def caught_up(self) -> None:
-        """Wait until what has ended by now is entered; not where the index is far behind."""
-        if await self.behind() <= WORTH_WAITING:
-            await self._enter_all()
+        """Wait until what has ended by now is entered; not where the index is far behind.
+
+        Where it cannot be written, what is in it can be found all the same.
+        """
+        try:
+            if await self.behind() <= WORTH_WAITING:
+                await self._enter_all()
+        except StoreUnavailable as error:
+            log.warning("the search index could not be written: %s", error)
 
     async def behind(self) -> int:
-        """Return how many executions are not entered yet."""
+        """Return how many executions are not entered yet. Raises `StoreUnavailable`."""
         newest = self._newest()
-        mark, _ = await asyncio.to_thread(self.search.progress, newest)
+        with self._noting():
+            mark, _ = await asyncio.to_thread(self.search.progress, newest)
         return newest - mark
+
+    def size_bytes(self) -> int:
+        """Return how much room it takes, as far as that can be said; call it from a thread."""
+        try:
+            return self.search.size_bytes()
+        except StoreUnavailable:
+            return 0
 
     def _newest(self) -> int:
         return self._store.read(history.newest)
@@ -75,7 +112,9 @@ class HistoryIndex:
         has_more = True
         while has_more:
             async with self._turn:  # who forgets, gets it between two steps
-                has_more = await asyncio.to_thread(self._enter, self._newest())
+                with self._noting():
+                    await self._renew_if_due()
+                    has_more = await asyncio.to_thread(self._enter, self._newest())
 
     def _enter(self, newest: int) -> bool:
         mark, unfinished = self.search.progress(newest)
@@ -90,18 +129,44 @@ class HistoryIndex:
 
         return self._store.read_apart(read)
 
+    async def _renew_if_due(self) -> None:
+        if self._store.meta(_RENEWAL) is None:
+            return
+        await asyncio.to_thread(self.search.begin_anew)
+        self._store.write(delete_meta, _RENEWAL)
+
     @contextlib.asynccontextmanager
-    async def forgetting(self, what: Forgettable) -> AsyncIterator[None]:
+    async def forgetting(self, what: Forgettable) -> AsyncIterator[str | None]:
         """Take out executions that are removed from the database within: here first.
 
         A crash in between leaves them in the database, to be forgotten again, and not only here.
+        What it gives is said to who forgets: what may be left of them here for a while, and why.
         """
         async with self._turn:
             left = self._store.read(forgetting.newest_left, what)
-            await asyncio.to_thread(self.search.forget, what.numbers, left)
-            yield
+            said = None
+            try:
+                with self._noting():
+                    if not await asyncio.to_thread(self.search.forget, what.numbers, left):
+                        said = READ_FROM
+            except StoreUnavailable as error:
+                # Of what is in it, nothing is to be trusted: it is made of what is left.
+                self._store.write(set_meta, _RENEWAL, "due")
+                detail = error.data["detail"]
+                said = f"the search index has it still, and is made anew when it can be ({detail})"
+            yield said
 
     async def shed(self, numbers: Sequence[int]) -> None:
         """Take out what executions have put out, where that was removed."""
         async with self._turn:
-            await asyncio.to_thread(self.search.shed, numbers)
+            try:
+                with self._noting():
+                    await asyncio.to_thread(self.search.shed, numbers)
+            except StoreUnavailable as error:
+                log.warning("the search index is made anew when it can be: %s", error)
+                self._store.write(set_meta, _RENEWAL, "due")
+
+    async def truncate_log(self) -> None:
+        """Try once more to empty its log, where it was not. Raises `StoreUnavailable`."""
+        if self.search.has_log_left:
+            await asyncio.to_thread(self.search.truncate_log, 0.0)

@@ -21,11 +21,16 @@ from runtimed.kernels.clock import now_ms
 from runtimed.model.notebook import matched
 from runtimed.recorder import Batch
 from runtimed.service.binding import serves
-from runtimed.service.cells import announce, remove
+from runtimed.service.cells import remove
 from runtimed.service.export import as_file
 from runtimed.service.notebook_documents import notebook_file
 from runtimed.service.notebook_references import find_notebook
-from runtimed.service.notebook_views import notebook_view, whole_notebook_view
+from runtimed.service.notebook_views import (
+    cell_view,
+    notebook_view,
+    queued_by_cell,
+    whole_notebook_view,
+)
 from runtimed.service.notebooks import new_cell, new_notebook, save
 from runtimed.store import cells, notebooks
 from runtimed.store.cells import FileOutput
@@ -42,10 +47,11 @@ UNTITLED = "Untitled"
 @serves(NotebookOpen)
 async def notebook_open(context: Context, call: NotebookOpen) -> Notebook:
     path = await asyncio.to_thread(os.path.realpath, call.path)
+    context.files_opened_as[call.path] = path
     async with _lock(context, path):
         file = await asyncio.to_thread(files.read, path)
         row = context.store.read(notebooks.at_path, path)
-        if row is None or row.file_sha256 != file.sha256 or call.force:
+        if row is None or not _is_as_read(row, file) or call.force:
             content = await asyncio.to_thread(_parse, context, file.text, path)
             row = _take_in(context, path, file, content, force=call.force)
     return await whole_notebook_view(context, row)
@@ -87,14 +93,19 @@ def _take_in(
     row = context.store.read(notebooks.at_path, path)
     if row is None:
         row = new_notebook(_stem(path), content.metadata, path)
-    elif row.file_sha256 == file.sha256 and not force:
+    elif _is_as_read(row, file) and not force:
         return row  # somebody else has opened it meanwhile
     elif context.store.read(notebooks.has_changed, row) and not force:
         raise FileChanged(path=path, detail="and the notebook has changed here as well")
-    row.metadata, row.file_sha256 = content.metadata, file.sha256
+    row.metadata, row.file_sha256, row.writing_sha256 = content.metadata, file.sha256, None
     row.saved_ms = now_ms()
     _fill(context, row, content)
     return row
+
+
+def _is_as_read(row: NotebookRow, file: FileText) -> bool:
+    """Say whether a file is as it was last read or written here, up to the moment of a crash."""
+    return file.sha256 in (row.file_sha256, row.writing_sha256)
 
 
 def _fill(context: Context, row: NotebookRow, content: _Content) -> None:
@@ -103,6 +114,7 @@ def _fill(context: Context, row: NotebookRow, content: _Content) -> None:
     A cell that it had is the same one by nbformat's id, else by what it says.
     """
     read = content.cells
+    is_new = context.store.read(notebooks.get, row.id) is None
     batch = Batch(now_ms())
     batch.blobs += content.blobs
     batch.write(partial(notebooks.save, row=row))  # its cells refer to it
@@ -117,23 +129,44 @@ def _fill(context: Context, row: NotebookRow, content: _Content) -> None:
     for cell in known:
         if cell.id not in kept:
             remove(batch, cell)
-    number = context.store.read(cells.last_number)
     taken = [
         _taken(row, cell, found, index)
         for index, (cell, found) in enumerate(zip(same, read, strict=True))
     ]
-    for cell, found in zip(taken, read, strict=True):
+    for cell in taken:
         batch.write(partial(cells.save, row=cell))
+    # Cells of a script go on showing what they ran, if they are still there: it has no outputs.
+    of_file = [
+        (cell, found)
+        for cell, found in zip(taken, read, strict=True)
+        if row.holds_outputs or cell.id not in kept
+    ]
+    for cell, found in of_file:
         output = None
         if found["cell_type"] == "code":
+            number = context.store.read(cells.shown_number, cell)
             output = FileOutput(found["execution_count"], found["outputs"], number)
         batch.write(partial(cells.save_output, cell_id=cell.id, output=output))
-    if known:
+    if not is_new:
         row.revision += 1
-        announce(context, batch, [(cell, index) for index, cell in enumerate(taken)])
+        counts = {cell.id: found.get("execution_count") for cell, found in of_file}
+        _announce(context, batch, taken, counts)
     if row.path is not None:
         row.saved_seq = context.hub.seq + len(batch.events) + 1  # the next event is the last
     save(context, batch, row, cell_count=len(taken), is_changed=row.path is None)
+
+
+def _announce(
+    context: Context, batch: Batch, taken: list[CellRow], counts: dict[str, int | None]
+) -> None:
+    """Announce cells as they will be, with the counts that their file has."""
+    queued = queued_by_cell(context, taken[0].notebook_id) if taken else {}
+    for index, cell in enumerate(taken):
+        document = cell_view(context, cell, index)
+        is_running = any(execution.started_ms for execution in queued.get(cell.id, ()))
+        if cell.id in counts and not is_running:
+            document.execution_count = counts[cell.id]
+        batch.event("cell", None, None, document, notebook=cell.notebook_id)
 
 
 def _taken(row: NotebookRow, cell: CellRow | None, found: dict[str, Any], index: int) -> CellRow:
@@ -169,13 +202,17 @@ async def _save_to(context: Context, notebook_id: str, path: str, *, force: bool
     read_seq = context.hub.seq
     content = await notebook_file(context, row)
     text = await asyncio.to_thread(formats.dump, content, path)
-    known = row.file_sha256 if path == row.path else None
-    sha256 = await asyncio.to_thread(files.write, path, text, known=known, force=force)
+    written = await asyncio.to_thread(files.encoded, path, text)
+    known: tuple[str | None, ...] = ()
+    if path == row.path:
+        known = (row.file_sha256, row.writing_sha256)
+        context.store.write(notebooks.note_writing, row.id, written.sha256)
+    await asyncio.to_thread(files.write, path, written, known=known, force=force)
     row = find_notebook(context, row.id)  # it may have been changed, or deleted, meanwhile
     _refuse_anothers(context, row, path)
     if path != row.path and row.name in (UNTITLED, row.path and _stem(row.path)):
         row.name = _stem(path)
-    row.path, row.file_sha256 = path, sha256
+    row.path, row.file_sha256, row.writing_sha256 = path, written.sha256, None
     row.saved_ms, row.saved_seq = now_ms(), read_seq
     return _saved(context, row)
 

@@ -24,6 +24,8 @@ def find_notebook(context: Context, reference: str) -> NotebookRow:
         row = read(notebooks.get, reference.upper())
     elif reference.startswith("/"):
         row = read(notebooks.at_path, reference)
+        if row is None:  # it may be a link; to follow it now may wait for a disk
+            row = read(notebooks.at_path, context.files_opened_as.get(reference, reference))
     else:
         found = read(notebooks.called, reference)
         if len(found) > 1:

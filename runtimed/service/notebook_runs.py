@@ -32,7 +32,7 @@ from runtimed.service.references import find_execution, find_runtime
 from runtimed.service.runtimes import living, runtime_restart, runtime_stop
 from runtimed.service.views import execution_view
 from runtimed.service.wishes import wish_of
-from runtimed.store import cells, executions
+from runtimed.store import cells, executions, notebooks
 from runtimed.store.executions import ExecutionRow
 
 if TYPE_CHECKING:
@@ -201,6 +201,9 @@ async def _runtime_of(
             return actor
     supervisor = context.supervisor
     start = context.notebook_starts.get(notebook.id)
+    while fresh and start is not None:  # what was asked for before may run there by now
+        await asyncio.wait([start])
+        start = context.notebook_starts.get(notebook.id)
     if start is None:
         if not fresh and (own := _own(context, notebook.id)) is not None:
             return own
@@ -255,6 +258,9 @@ def _give(context: Context, notebook_id: str, runtime_id: str) -> None:
     """Note where the notebook's cells run from now on."""
     notebook = find_notebook(context, notebook_id)
     if notebook.runtime_id != runtime_id:
+        is_changed = context.store.read(notebooks.has_changed, notebook)
         notebook.runtime_id = runtime_id
         notebook.revision += 1
-        save(context, Batch(now_ms()), notebook)
+        if not is_changed:  # its file has no word of it; the next event is this one
+            notebook.saved_seq = context.hub.seq + 1
+        save(context, Batch(now_ms()), notebook, is_changed=is_changed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from runtimed.api.errors import InvalidParams
+from runtimed.api.errors import InvalidParams, NotSaved
 from runtimed.api.notebooks import (
     Notebook,
     NotebookCreate,
@@ -26,7 +27,7 @@ from runtimed.service.binding import serves
 from runtimed.service.notebook_references import check_etag, find_notebook
 from runtimed.service.notebook_views import notebook_view, whole_notebook_view
 from runtimed.service.references import check_id, find_runtime
-from runtimed.store import cells, notebooks
+from runtimed.store import cells, events, notebooks
 from runtimed.store.cells import CellRow
 from runtimed.store.notebooks import NotebookRow
 
@@ -99,10 +100,14 @@ async def notebook_edit(context: Context, call: NotebookEdit) -> Notebook:
 async def notebook_delete(context: Context, call: NotebookDelete) -> Nothing:
     row = find_notebook(context, call.notebook)
     check_etag(row, call.if_match)
+    if call.if_saved and context.store.read(notebooks.has_changed, row):
+        raise NotSaved(notebook=row.name)
     batch = Batch(now_ms())
     batch.write(partial(notebooks.delete, notebook_id=row.id))
+    batch.write(partial(events.forget_notebook, notebook_id=row.id))
     batch.event("notebook", None, None, {"id": row.id, "removed": True}, notebook=row.id)
     context.supervisor.parts.recorder.commit(batch)
+    await asyncio.to_thread(context.store.truncate_log)  # its words are in no file any more
     return Nothing()
 
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from runtimed.api.daemon import DaemonAnnounce
 from runtimed.api.errors import InvalidParams, KeeperUnavailable
-from runtimed.api.runtimes import RuntimeForget, RuntimeRecord
-from runtimed.api.types import Forgotten, Runtime
+from runtimed.api.runtimes import RuntimeRecord
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.link import Refused
 from runtimed.kernels.recording import nearest
 from runtimed.recorder import Batch
 from runtimed.service.binding import serves
-from runtimed.service.moments import milliseconds
-from runtimed.service.references import find_recorded, find_runtime
+from runtimed.service.references import find_runtime
 from runtimed.service.views import runtime_view
-from runtimed.store import forgetting, runtimes
+from runtimed.store import runtimes
 from runtimed.store.db import set_meta
-from runtimed.wire.link import Op
 
 if TYPE_CHECKING:
-    from runtimed.kernels.actor import Actor
+    from runtimed.api.types import Runtime
     from runtimed.service.context import Context
     from runtimed.store.runtimes import RuntimeRow
 
@@ -75,41 +69,6 @@ async def _apply(context: Context, row: RuntimeRow, record: str) -> None:
     except BaseException:
         row.record = before
         raise
-
-
-@serves(RuntimeForget)
-async def runtime_forget(context: Context, call: RuntimeForget) -> Forgotten:
-    row = find_recorded(context, call.runtime, exact=True)
-    since_ms = 0 if call.since is None else milliseconds(call.since, "since")
-    actor = context.supervisor.actors.get(row.id)
-    store = context.store
-    begun = now_ms()
-    found = await asyncio.to_thread(store.read_apart, forgetting.forgettable, row.id, since_ms)
-    async with context.index.forgetting(found):
-        store.write(_forget, found)
-    batch = Batch(begun)
-    batch.event("runtime", row.id, None, {"forgotten": len(found.ids)})
-    context.supervisor.parts.recorder.commit(batch)
-    for sha256 in found.blobs:
-        context.blobs.remove(sha256)
-    await _forget_journal(context, row, actor)
-    return Forgotten(executions=len(found.ids), blobs=len(found.blobs))
-
-
-_forget = forgetting.forget
-
-
-async def _forget_journal(context: Context, row: RuntimeRow, actor: Actor | None) -> None:
-    """Remove the segments of the journal that have been taken in, once that is on the disk."""
-    if actor is not None:
-        with contextlib.suppress(KeeperUnavailable, Refused):
-            await context.supervisor.keeper()
-            await actor.messenger.request(Op.ROTATE)
-            await actor.reading.caught_up()
-    offset = row.journal_offset
-    await asyncio.to_thread(context.store.truncate_log)
-    reader = JournalReader(context.state.journal(row.id), 0)
-    await asyncio.to_thread(reader.unlink_before, offset)
 
 
 @serves(DaemonAnnounce)

@@ -22,36 +22,43 @@ if TYPE_CHECKING:
     from runtimed.store.runtimes import RuntimeRow
 
 
-def find_runtime(context: Context, reference: str, *, exact: bool = False) -> RuntimeRow:
+def find_runtime(
+    context: Context, reference: str, *, exact: bool = False, destroys: bool = False
+) -> RuntimeRow:
     """Return the runtime meant: by id, short id, name, pid, kernel id, connection file or prefix.
 
-    With ``exact`` no prefix will do: something is going to be destroyed. A living runtime goes
+    With ``exact`` no prefix will do: something is going to be ended. A living runtime goes
     before dead ones; of dead ones of one name the youngest that has lived is meant, else the
-    youngest. Raises `RuntimeNotFound` or `AmbiguousReference`.
+    youngest. With ``destroys`` none of several dead ones is: what goes does not come back.
+    Raises `RuntimeNotFound` or `AmbiguousReference`.
     """
-    return _find(context.supervisor.rows, reference, exact=exact)
+    return _find(context.supervisor.rows, reference, exact=exact, destroys=destroys)
 
 
-def find_recorded(context: Context, reference: str, *, exact: bool = False) -> RuntimeRow:
+def find_recorded(
+    context: Context, reference: str, *, exact: bool = False, destroys: bool = False
+) -> RuntimeRow:
     """Return the runtime meant, of those on the lists, else of those that were taken off them.
 
     What ran in them is on the record still. Raises `RuntimeNotFound` or `AmbiguousReference`.
     """
     try:
-        return find_runtime(context, reference, exact=exact)
+        return find_runtime(context, reference, exact=exact, destroys=destroys)
     except RuntimeNotFound:
         removed = {row.id: row for row in context.store.read(runtimes.removed)}
-        return _find(removed, reference, exact=exact)
+        return _find(removed, reference, exact=exact, destroys=destroys)
 
 
-def _find(rows: Mapping[str, RuntimeRow], reference: str, *, exact: bool) -> RuntimeRow:
+def _find(
+    rows: Mapping[str, RuntimeRow], reference: str, *, exact: bool, destroys: bool
+) -> RuntimeRow:
     if (row := rows.get(reference.upper())) is not None:
         return row
     found = [row for row in rows.values() if reference in names_of(row)]
     if not found and not exact:
         found = [row for row in rows.values() if _begins(row, reference)]
     living = [row for row in found if row.status != "dead"]
-    meant = living or _latest(found)
+    meant = living or (found if destroys else _latest(found))
     if not meant:
         raise RuntimeNotFound(runtime=reference)
     if len(meant) > 1:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @serves(RuntimeRemove)
 async def runtime_remove(context: Context, call: RuntimeRemove) -> Nothing:
-    row = find_runtime(context, call.runtime, exact=True)
+    row = find_runtime(context, call.runtime, exact=True, destroys=True)
     file = await _file(row)
     if not await _is_dead(context, row, file):
         raise RuntimeAlive(

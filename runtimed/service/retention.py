@@ -40,6 +40,8 @@ _LOOK_S = 3600.0
 _REST = 4.0
 #: Blobs that nobody refers to are looked at so often, until they are old enough to go.
 _SWEEP_S = blobs.SETTLED_S / 10
+#: Logs that are read from are tried to be emptied so often.
+_LOG_S = 10.0
 #: Where what cannot go takes all of the limit, so much of it is left for outputs.
 _SPARED_PERCENT = 10
 #: However small the limit is, it is looked not more often than after so much.
@@ -52,8 +54,8 @@ REASON = "to make room"
 def stuck(unremovable_bytes: int, limit_bytes: int) -> str:
     """Return in a sentence why the limit is not kept."""
     return (
-        f"pinned and unfinished executions and code alone take {unremovable_bytes} bytes of at "
-        f"most {limit_bytes}; nothing more can go"
+        f"pinned and unfinished executions, what open notebooks show, and code alone take "
+        f"{unremovable_bytes} bytes of at most {limit_bytes}; nothing more can go"
     )
 
 
@@ -94,11 +96,20 @@ class Retention:
                     )
                 if (done.after or done.before).leaving_bytes:
                     pause_s = _SWEEP_S
+                if await self._has_logs_left():
+                    pause_s = _LOG_S
             except StoreUnavailable as error:
                 log.warning("no room could be made: %s", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._recorder.has_grown.wait()
+
+    async def _has_logs_left(self) -> bool:
+        """Empty the logs that have in them what was forgotten; return whether one could not be."""
+        if self._store.has_log_left:
+            await asyncio.to_thread(self._store.truncate_log, 0.0)
+        await self._index.truncate_log()
+        return self._store.has_log_left or self._index.search.has_log_left
 
     async def kept(self) -> Kept:
         """Return how much is kept, and how much may be."""
@@ -121,7 +132,7 @@ class Retention:
             )
 
         used_bytes, leaving_bytes = self._store.read_apart(look)
-        used_bytes += self._index.search.size_bytes()
+        used_bytes += self._index.size_bytes()
         limit_bytes = min(config.retention_bytes, disk_bytes * config.retention_percent // 100)
         is_over = used_bytes > limit_bytes
         return Kept(

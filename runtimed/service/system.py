@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runtimed import __version__
 from runtimed.api.daemon import DaemonHello, DaemonStatus, DaemonStatusGet, DaemonStop, Hello
-from runtimed.api.errors import BlobNotFound, InvalidParams
+from runtimed.api.errors import BlobNotFound, InvalidParams, StoreUnavailable
 from runtimed.api.events import EventsSubscribe, EventsUnsubscribe
 from runtimed.api.executions import BlobGet
 from runtimed.api.types import Blob, Nothing, Subscription
@@ -20,7 +20,7 @@ from runtimed.service.hello import greet
 from runtimed.service.notebook_references import notebook_name
 from runtimed.service.references import check_id, find_execution, find_runtime
 from runtimed.service.retention import retention_said
-from runtimed.store import blobs, executions
+from runtimed.store import blobs, executions, history
 
 if TYPE_CHECKING:
     from runtimed.service.context import Context
@@ -89,11 +89,19 @@ async def daemon_status(context: Context, call: DaemonStatusGet) -> DaemonStatus
         used_bytes=kept.used_bytes,
         limit_bytes=kept.limit_bytes,
         retention=retention_said(kept),
-        unindexed=await context.index.behind(),
+        unindexed=await _unindexed(context),
         rss_bytes=_own_rss_bytes(),
         cursor=context.hub.cursor,
         store=store.problem or "ok",
+        search=context.index.problem or "ok",
     )
+
+
+async def _unindexed(context: Context) -> int:
+    try:
+        return await context.index.behind()
+    except StoreUnavailable:
+        return context.store.read(history.newest)
 
 
 def _size(path: str) -> int:

@@ -8,11 +8,17 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import hashlib
+import json
+import math
 import os
 import re
+import stat
 import tempfile
 import threading
+import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,7 +35,12 @@ if TYPE_CHECKING:
 _PIECE_CHARS = 2**20
 #: What refers to a blob is stored within this time after it was written, or never.
 SETTLED_S = 600.0
+#: Where it is noted what is written now, and will be referred to.
+_claim: ContextVar[set[str] | None] = ContextVar("claim", default=None)
 _REFERENCE = re.compile(r'"blob":"([0-9a-f]{64})"')
+#: A blob is a file, and nothing that waits for a writer or stands for another file.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
@@ -39,8 +50,14 @@ class Blobs:
         self._directory = directory
         self.limit_bytes = limit_bytes
         self._keeping = threading.Lock()
+        self._claims: list[set[str]] = []
+        #: When blobs were written that nobody claims: what will refer to them, is not known.
+        self._unclaimed_s: dict[str, float] = {}
 
     def path(self, sha256: str) -> str:
+        """Return where a blob is, if it is there. Raises `ValueError` for what is no SHA-256."""
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"no SHA-256: {sha256!r}")
         return os.path.join(self._directory, sha256[:2], sha256)
 
     def put(self, pieces: Iterable[bytes | memoryview]) -> tuple[str, int]:
@@ -64,9 +81,45 @@ class Blobs:
                 raise
         return digest.hexdigest(), size_bytes
 
+    @contextlib.contextmanager
+    def claiming(self) -> Iterator[None]:
+        """Keep what is written within: what refers to it is stored when this is left.
+
+        Threads that `asyncio.to_thread` starts within are part of it.
+        """
+        claimed = set[str]()
+        with self._keeping:
+            self._claims.append(claimed)
+        token = _claim.set(claimed)
+        try:
+            yield
+        finally:
+            _claim.reset(token)
+            with self._keeping:
+                self._claims = [each for each in self._claims if each is not claimed]
+
+    def _note_written(self, sha256: str) -> None:
+        if (claimed := _claim.get()) is not None:
+            claimed.add(sha256)
+            return
+        now_s = time.monotonic()
+        for each, at_s in list(self._unclaimed_s.items()):
+            if now_s - at_s < SETTLED_S:
+                break
+            del self._unclaimed_s[each]
+        self._unclaimed_s.pop(sha256, None)  # the order is that of time
+        self._unclaimed_s[sha256] = now_s
+
+    def _is_claimed(self, sha256: str) -> bool:
+        at_s = self._unclaimed_s.get(sha256)
+        if at_s is not None and time.monotonic() - at_s < SETTLED_S:
+            return True
+        return any(sha256 in claimed for claimed in self._claims)
+
     def _keep(self, temporary: str, sha256: str) -> None:
         path = self.path(sha256)
         with self._keeping:
+            self._note_written(sha256)
             if os.path.exists(path):
                 os.unlink(temporary)
                 os.utime(path)  # it is wanted again: see `remove_settled`
@@ -77,15 +130,28 @@ class Blobs:
     def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or None where there is no such blob."""
         try:
-            with open(self.path(sha256), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
+            fd = os.open(self.path(sha256), _READ)
+        except (FileNotFoundError, ValueError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link
+                return None
+            raise
+        with open(fd, "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else None
 
-    def remove(self, sha256: str) -> None:
-        """Remove a blob that nothing refers to any more."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path(sha256))
+    def remove_unclaimed(self, sha256: str) -> bool:
+        """Remove a blob that nothing refers to, and say whether it is gone.
+
+        One stays that was written for what is not stored yet. To be called where nothing is
+        committed between the look at who refers to it and this: on the loop.
+        """
+        with self._keeping:
+            if self._is_claimed(sha256):
+                return False
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path(sha256))
+            return True
 
     def remove_settled(self, sha256: str, now_s: float) -> bool:
         """Remove a blob, and say whether it is gone; a young one stays.
@@ -93,6 +159,8 @@ class Blobs:
         A file is there before what refers to it is stored.
         """
         with self._keeping:
+            if any(sha256 in claimed for claimed in self._claims):
+                return False
             try:
                 if now_s - os.stat(self.path(sha256)).st_mtime < SETTLED_S:
                     return False
@@ -105,11 +173,16 @@ class Blobs:
         """Store a mimebundle's value if it is over the limit, and return the `BlobRef`.
 
         Images and other binary types are base64 text in a bundle: they are stored as what they
-        are, wherever the text follows from the bytes again, character for character.
+        are, wherever the text follows from the bytes again, character for character. What looks
+        like a reference itself is stored, too: what a kernel or a file says, is none; and what has
+        NaN or an infinity, as notebooks write them: JSON has no words for them.
         """
         if not isinstance(value, str):
             data = msgspec.json.encode(value)
-            return self._reference([data], "json") if len(data) > self.limit_bytes else None
+            must_be = is_escaped(value) or (b"null" in data and not _is_finite(value))
+            if not must_be and len(data) <= self.limit_bytes:
+                return None
+            return self._reference([data if not must_be else json.dumps(value).encode()], "json")
         if len(value) * 4 <= self.limit_bytes:
             return None
         if len(value) > self.limit_bytes and not mime.startswith("text/"):
@@ -128,6 +201,24 @@ class Blobs:
     def _reference(self, pieces: Iterable[bytes | memoryview], encoding: str) -> dict[str, Any]:
         sha256, size_bytes = self.put(pieces)
         return {"blob": sha256, "size_bytes": size_bytes, "encoding": encoding}
+
+
+def is_escaped(value: object) -> bool:
+    """Say whether a value looks like a `BlobRef` and so is never stored inline."""
+    return isinstance(value, dict) and "blob" in value and "encoding" in value
+
+
+def _is_finite(value: object) -> bool:
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, float) and not math.isfinite(each):
+            return False
+    return True
 
 
 class _NotBase64(ValueError):
@@ -175,14 +266,18 @@ def note_uses(db: apsw.Connection, owner: str, data_json: str) -> None:
     db.executemany("INSERT OR IGNORE INTO blob_use VALUES (?, ?)", ((sha, owner) for sha in found))
 
 
+def is_used(db: apsw.Connection, sha256: str) -> bool:
+    """Say whether anybody refers to a blob."""
+    return db.execute("SELECT 1 FROM blob_use WHERE sha256 = ?", (sha256,)).get is not None
+
+
 def leave(db: apsw.Connection, owner: str) -> list[str]:
     """Forget what an owner refers to, and return the blobs that nobody refers to any more."""
     left = [
         str(row[0])
         for row in db.execute("DELETE FROM blob_use WHERE owner = ? RETURNING sha256", (owner,))
     ]
-    used = "SELECT 1 FROM blob_use WHERE sha256 = ?"
-    return [sha256 for sha256 in left if db.execute(used, (sha256,)).get is None]
+    return [sha256 for sha256 in left if not is_used(db, sha256)]
 
 
 def unused(db: apsw.Connection) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runtimed.store import blobs
+from runtimed.store import blobs, executions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -156,9 +156,17 @@ def latest(db: apsw.Connection, row: CellRow, *, begun_after: int | None = None)
     return found
 
 
-def last_number(db: apsw.Connection) -> int:
-    """Return the number of the newest execution."""
-    return int(db.execute("SELECT coalesce(max(number), 0) FROM execution").get)
+def shown_number(db: apsw.Connection, row: CellRow) -> int:
+    """Return the number that runs have to begin after, to show instead of what was just read.
+
+    What is under way shows once it has begun.
+    """
+    sql = (
+        "SELECT min(number) FROM execution WHERE cell_notebook = ? AND cell_id = ? "
+        "AND status IN ('queued', 'running', 'waiting_input')"
+    )
+    first = db.execute(sql, (row.notebook_id, row.id)).get
+    return executions.last_number(db) if first is None else int(first) - 1
 
 
 def _rows(db: apsw.Connection, where: str, *values: Any) -> Iterator[CellRow]:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 #: Thousandths of a second that a connection waits for another's lock; only ours ever hold one.
 BUSY_TIMEOUT_MS = 5_000
+#: How long readers of the log are waited for before it is emptied later, and between two looks.
+TRUNCATE_PATIENCE_S = 2.0
+_LOOK_S = 0.05
 _UNAVAILABLE = (
     apsw.FullError,
     apsw.IOError,
@@ -74,6 +78,8 @@ class Store:
         """Why the last write failed; None where it did not."""
         self.has_grown = asyncio.Event()
         """Set when the write-ahead log has grown enough to be moved into the database."""
+        self.has_log_left = False
+        """Whether what was deleted may still be in the write-ahead log: see `truncate_log`."""
         with unavailable():
             # 0600 from the beginning: the files that SQLite makes beside it take its mode.
             os.close(_create_private(path))
@@ -182,13 +188,17 @@ class Store:
             total, moved = self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             return moved >= total
 
-    def truncate_log(self) -> None:
+    def truncate_log(self, patience_s: float = TRUNCATE_PATIENCE_S) -> bool:
         """Move the write-ahead log into the database and empty it; call it from a thread.
 
-        Raises `StoreUnavailable`.
+        Return False where somebody else reads from it for as long as that: nothing waits for it
+        meanwhile, and what was committed is on the disk all the same. Raises `StoreUnavailable`.
         """
         with self._checkpointing, unavailable():
-            self._checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self.has_log_left = not truncated_log(self._checkpointer, patience_s)
+            if self.has_log_left:
+                _to_disk(f"{self.path}-wal")
+        return not self.has_log_left
 
     def meta(self, key: str) -> str | None:
         """Return a value of the table of single facts."""
@@ -201,15 +211,45 @@ class Store:
                 db.close()
 
 
+def truncated_log(db: apsw.Connection, patience_s: float) -> bool:
+    """Empty a database's write-ahead log; False where readers are at it for so long.
+
+    SQLite's own waiting for them would hold the writer's lock.
+    """
+    until_s = time.monotonic() + patience_s
+    db.set_busy_timeout(0)
+    try:
+        while True:
+            try:
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                if time.monotonic() >= until_s:
+                    return False
+                time.sleep(_LOOK_S)
+            else:
+                return True
+    finally:
+        db.set_busy_timeout(BUSY_TIMEOUT_MS)
+
+
+def _to_disk(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 @contextlib.contextmanager
-def unavailable() -> Iterator[None]:
-    """Turn SQLite's and the system's refusals into `StoreUnavailable`."""
+def unavailable(path: str | None = None) -> Iterator[None]:
+    """Turn SQLite's and the system's refusals into `StoreUnavailable`, which names the file."""
+    prefix = "" if path is None else f"{path}: "
     try:
         yield
     except _UNAVAILABLE as error:
-        raise StoreUnavailable(detail=str(error) or type(error).__name__) from error
+        raise StoreUnavailable(detail=f"{prefix}{str(error) or type(error).__name__}") from error
     except OSError as error:
-        raise StoreUnavailable(detail=str(error)) from error
+        raise StoreUnavailable(detail=f"{prefix}{error}") from error
 
 
 def set_meta(db: apsw.Connection, key: str, value: str) -> None:
@@ -218,6 +258,11 @@ def set_meta(db: apsw.Connection, key: str, value: str) -> None:
         "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (key, value),
     )
+
+
+def delete_meta(db: apsw.Connection, key: str) -> None:
+    """Take a single fact away."""
+    db.execute("DELETE FROM meta WHERE key = ?", (key,))
 
 
 def _create_private(path: str) -> int:

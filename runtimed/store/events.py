@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _decode_operation = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+#: About so many bytes of events are fetched at a time.
+PAGE_BYTES = 1024 * 1024
+
+
 class EventRow(msgspec.Struct):
     """A committed event. ``data`` is JSON text; `wire` is encoded once for all subscribers."""
 
@@ -61,6 +65,49 @@ def insert(db: apsw.Connection, events: Iterable[EventRow]) -> None:
     )
 
 
+#: Events that have a whole document, of which only the newest keeps it.
+DOCUMENTS = frozenset(("notebook", "cell"))
+
+
+def supersede(db: apsw.Connection, rows: Sequence[EventRow]) -> None:
+    """Take the document out of an event that each of these replaces.
+
+    It stays as {id, index, superseded}: whoever comes later has the same order of cells at each
+    step, and of each what it came to. Else a large cell is stored once more with every edit, and
+    what was deleted in one can be read for ever.
+    """
+    for row in rows:
+        if row.type not in DOCUMENTS:
+            continue
+        document = msgspec.json.decode(row.data, type=_Document)
+        before = db.execute("SELECT seq FROM document_event WHERE document_id = ?", (document.id,))
+        if (seq := before.get) is not None:
+            db.execute(
+                "UPDATE event SET data_json = json_patch(json_object('id', ?, 'superseded', "
+                "json('true')), json_object('index', json_extract(data_json, '$.index'))) "
+                "WHERE seq = ?",
+                (document.id, seq),
+            )
+        if document.removed:
+            db.execute("DELETE FROM document_event WHERE document_id = ?", (document.id,))
+        else:
+            db.execute(
+                "INSERT OR REPLACE INTO document_event VALUES (?, ?)", (document.id, row.seq)
+            )
+
+
+class _Document(msgspec.Struct):
+    id: str
+    removed: bool = False
+
+
+def forget_notebook(db: apsw.Connection, notebook_id: str) -> None:
+    """Delete the events of a notebook and of its cells; those of what ran stay."""
+    theirs = "SELECT seq FROM event WHERE notebook_id = ? AND type IN ('notebook', 'cell')"
+    db.execute(f"DELETE FROM document_event WHERE seq IN ({theirs})", (notebook_id,))  # noqa: S608
+    db.execute(f"DELETE FROM event WHERE seq IN ({theirs})", (notebook_id,))  # noqa: S608
+
+
 def last_seq(db: apsw.Connection) -> int:
     """Return the seq of the newest event, 0 where there is none."""
     return int(db.execute("SELECT coalesce(max(seq), 0) FROM event").get)
@@ -74,15 +121,19 @@ def after(
     execution_id: str | None = None,
     notebook_id: str | None = None,
     types: Sequence[str] | None = None,
+    until: int | None = None,
     limit: int = 500,
-    max_bytes: int = 1024 * 1024,
 ) -> tuple[list[EventRow], bool]:
     """Return the events after the seq that fit, oldest first, and whether these were all.
 
-    There is at least one of them, if there is any, of whatever size.
+    There is at least one of them, if there is any, of whatever size; no more than about
+    `PAGE_BYTES`. ``until`` is the last seq that is looked at.
     """
     conditions = ["seq > ?"]
     values: list[Any] = [seq]
+    if until is not None:
+        conditions.append("seq <= ?")
+        values.append(until)
     if execution_id is not None:
         conditions.append("execution_id = ?")
         values.append(execution_id)
@@ -104,7 +155,7 @@ def after(
     for row in db.execute(sql, (*values, limit)):
         found.append(event := EventRow(*row))
         size_bytes += len(event.data)
-        if size_bytes >= max_bytes:
+        if size_bytes >= PAGE_BYTES:
             return found, False
     return found, len(found) < limit
 

@@ -87,9 +87,14 @@ _COLUMNS = (
     "progress_json",
     "origin",
 )
+#: The last number that was given, though what had it may be forgotten.
+_LAST = (
+    "SELECT max(coalesce((SELECT max(number) FROM execution), 0), coalesce("
+    "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'execution.number'), 0))"
+)
 _INSERT = (
-    f"INSERT INTO execution ({', '.join(_COLUMNS)}) "  # noqa: S608
-    f"VALUES ({', '.join('?' * len(_COLUMNS))}) RETURNING number"
+    f"INSERT INTO execution (number, {', '.join(_COLUMNS)}) "  # noqa: S608
+    f"VALUES (({_LAST}) + 1, {', '.join('?' * len(_COLUMNS))}) RETURNING number"
 )
 _READ = (*_COLUMNS, "pinned_ms", "outputs_removed_json", "code", "stdin", "argv_json")
 _SELECT = (
@@ -164,6 +169,11 @@ def update(db: apsw.Connection, row: ExecutionRow) -> None:
     )
     if row.stdin is not None and row.progress.is_final:
         db.execute(_FORGET_STDIN, (row.id,))
+
+
+def last_number(db: apsw.Connection) -> int:
+    """Return the last number that was given: none is given twice, whatever is forgotten."""
+    return int(db.execute(_LAST).get)
 
 
 def get(db: apsw.Connection, execution_id: str) -> ExecutionRow | None:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from runtimed.store import blobs, executions
+from runtimed.store.db import set_meta
+
 if TYPE_CHECKING:
     import apsw
 
@@ -17,31 +20,19 @@ _FINAL = "status NOT IN ('queued', 'running', 'waiting_input')"
 
 
 class Forgettable(msgspec.Struct):
-    """What would go: the numbers and ids of executions, and blobs that nothing else refers to."""
+    """What would go: the numbers and ids of executions."""
 
     numbers: list[int]
     ids: list[str]
-    blobs: list[str]
 
 
 def forgettable(db: apsw.Connection, runtime_id: str, since_ms: int) -> Forgettable:
-    """Return the runtime's final executions since then, with their blobs. It may take long."""
+    """Return the runtime's final executions since then. It may take long."""
     rows = db.execute(
         f"SELECT number, id FROM execution WHERE runtime_id = ? AND queued_ms >= ? AND {_FINAL}",  # noqa: S608
         (runtime_id, since_ms),
     ).fetchall()
-    ids = {str(execution_id): int(str(number)) for number, execution_id in rows}
-    theirs: set[str] = set()
-    used = "SELECT sha256 FROM blob_use WHERE owner = ?"
-    for execution_id in ids:
-        theirs.update(str(sha256) for (sha256,) in db.execute(used, (execution_id,)))
-    owners = "SELECT owner FROM blob_use WHERE sha256 = ?"
-    only = [
-        sha256
-        for sha256 in theirs
-        if all(str(row[0]) in ids for row in db.execute(owners, (sha256,)))
-    ]
-    return Forgettable(list(ids.values()), list(ids), sorted(only))
+    return Forgettable([int(str(number)) for number, _ in rows], [str(id) for _, id in rows])
 
 
 def newest_left(db: apsw.Connection, what: Forgettable) -> int:
@@ -53,13 +44,18 @@ def newest_left(db: apsw.Connection, what: Forgettable) -> int:
     return 0
 
 
-def forget(db: apsw.Connection, what: Forgettable) -> None:
-    """Delete these rows, and the events that tell of them."""
+def forget(db: apsw.Connection, what: Forgettable) -> list[str]:
+    """Delete these rows, and the events that tell of them; their numbers are not given again.
+
+    Return the blobs that nothing refers to now. They stay on the record of blobs for as long as
+    their files are there: after a crash they are found by that.
+    """
+    left: list[str] = []
+    set_meta(db, "execution.number", str(executions.last_number(db)))
     for number, execution_id in zip(what.numbers, what.ids, strict=True):
         db.execute("DELETE FROM event WHERE execution_id = ?", (execution_id,))
         db.execute("DELETE FROM display WHERE execution_id = ?", (execution_id,))
-        db.execute("DELETE FROM blob_use WHERE owner = ?", (execution_id,))
+        left += blobs.leave(db, execution_id)
         db.execute("DELETE FROM submission WHERE number = ?", (number,))
         db.execute("DELETE FROM execution WHERE number = ?", (number,))
-    for sha256 in what.blobs:
-        db.execute("DELETE FROM blob WHERE sha256 = ?", (sha256,))
+    return left

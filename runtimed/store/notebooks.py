@@ -14,7 +14,8 @@ class NotebookRow(msgspec.Struct, kw_only=True):
     """A notebook as it is stored; its cells are rows of their own.
 
     ``revision`` counts the changes of itself and of which cells it has. ``saved_seq`` is the newest
-    event when it was as its file is, ``file_sha256`` is that file's.
+    event when it was as its file is, ``file_sha256`` is that file's; ``writing_sha256`` is one's
+    that is being written: where it was and its row was not, the file is still its own.
     """
 
     id: str
@@ -28,18 +29,25 @@ class NotebookRow(msgspec.Struct, kw_only=True):
     saved_ms: int | None
     saved_seq: int | None
     file_sha256: str | None
+    writing_sha256: str | None = None
+
+    @property
+    def holds_outputs(self) -> bool:
+        return self.path is None or self.path.endswith(".ipynb")
 
 
 _SELECT = (
     "SELECT id, name, path, metadata_json, runtime_id, revision, created_ms, changed_ms, "
-    "saved_ms, saved_seq, file_sha256 FROM notebook"
+    "saved_ms, saved_seq, file_sha256, writing_sha256 FROM notebook"
 )
 _SAVE = (
-    "INSERT INTO notebook VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-    "name = excluded.name, path = excluded.path, metadata_json = excluded.metadata_json, "
+    "INSERT INTO notebook VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET name = excluded.name, path = excluded.path, "
+    "metadata_json = excluded.metadata_json, "
     "runtime_id = excluded.runtime_id, revision = excluded.revision, "
     "changed_ms = excluded.changed_ms, saved_ms = excluded.saved_ms, "
-    "saved_seq = excluded.saved_seq, file_sha256 = excluded.file_sha256"
+    "saved_seq = excluded.saved_seq, file_sha256 = excluded.file_sha256, "
+    "writing_sha256 = excluded.writing_sha256"
 )
 
 
@@ -59,8 +67,14 @@ def save(db: apsw.Connection, row: NotebookRow) -> None:
             row.saved_ms,
             row.saved_seq,
             row.file_sha256,
+            row.writing_sha256,
         ),
     )
+
+
+def note_writing(db: apsw.Connection, notebook_id: str, sha256: str) -> None:
+    """Note what is about to be written to a notebook's file."""
+    db.execute("UPDATE notebook SET writing_sha256 = ? WHERE id = ?", (sha256, notebook_id))
 
 
 def delete(db: apsw.Connection, notebook_id: str) -> None:
@@ -100,7 +114,9 @@ def has_changed(db: apsw.Connection, row: NotebookRow) -> bool:
     """Say whether something happened to it, or to its cells, since its file was as it is."""
     if row.saved_seq is None:
         return True
-    sql = "SELECT EXISTS (SELECT 1 FROM event WHERE notebook_id = ? AND seq > ?)"
+    # A script has no outputs: what runs, changes nothing of it.
+    kinds = "" if row.holds_outputs else "AND type IN ('notebook', 'cell')"
+    sql = f"SELECT EXISTS (SELECT 1 FROM event WHERE notebook_id = ? AND seq > ? {kinds})"  # noqa: S608
     return bool(db.execute(sql, (row.id, row.saved_seq)).get)
 
 

@@ -83,9 +83,11 @@ def plan(db: apsw.Connection, enough_bytes: int) -> Plan:
         "SELECT number, id FROM execution "  # noqa: S608
         f"WHERE (origin IS NULL) = ? AND pinned_ms IS NULL AND {_FINAL} ORDER BY number"
     )
-    found, users, freed_bytes = Plan(), dict[str, int](), 0
+    found, users, freed_bytes, kept = Plan(), dict[str, int](), 0, shown(db)
     for is_own in (False, True):
         for number, execution_id in db.execute(sql, (int(is_own),)):
+            if number in kept:
+                continue
             size_bytes = _size_bytes(db, str(execution_id), users)
             if size_bytes:
                 found.numbers.append(int(str(number)))
@@ -115,11 +117,25 @@ def _size_bytes(db: apsw.Connection, execution_id: str, users: dict[str, int]) -
     return size_bytes
 
 
+def shown(db: apsw.Connection) -> frozenset[int]:
+    """Return what the cells of open notebooks show: without it, a save would empty their files."""
+    return frozenset(int(str(row[0])) for row in db.execute(f"{_SHOWN} FROM cell"))
+
+
+_SHOWN = (
+    "SELECT coalesce((SELECT max(number) FROM execution WHERE cell_notebook = cell.notebook_id "
+    "AND cell_id = cell.id AND started_ms IS NOT NULL "
+    "AND number > coalesce((SELECT number FROM cell_output WHERE cell_id = cell.id), 0)), 0)"
+)
+
+
 def still_removable(db: apsw.Connection, number: int, size_bytes: int) -> Removable | None:
-    """Return what was planned to go; None where it was pinned or forgotten meanwhile."""
-    sql = "SELECT id, runtime_id FROM execution WHERE number = ? AND pinned_ms IS NULL"
+    """Return what was planned to go; None where it was pinned, shown or forgotten meanwhile."""
+    sql = "SELECT id, runtime_id, cell_id FROM execution WHERE number = ? AND pinned_ms IS NULL"
     row = db.execute(sql, (number,)).fetchone()
-    return None if row is None else Removable(number, str(row[0]), str(row[1]), size_bytes)
+    if row is None or db.execute(f"{_SHOWN} FROM cell WHERE id = ?", (row[2],)).get == number:
+        return None
+    return Removable(number, str(row[0]), str(row[1]), size_bytes)
 
 
 def mark_removed(db: apsw.Connection, what: Removable, at_ms: int, reason: str) -> dict[str, Any]:

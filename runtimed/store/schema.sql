@@ -135,7 +135,9 @@ CREATE TABLE notebook (
     -- The newest event when it was as its file is: one of its events after that is a change.
     saved_seq     INTEGER,
     -- The SHA-256 of its file, as it was last read or written.
-    file_sha256   TEXT
+    file_sha256   TEXT,
+    -- The SHA-256 of what is just being written to its file.
+    writing_sha256 TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX notebook_by_path ON notebook (path) WHERE path IS NOT NULL;
 
@@ -182,3 +184,9 @@ CREATE TABLE blob_use (
     PRIMARY KEY (sha256, owner)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_use_by_owner ON blob_use (owner);
+
+-- The newest event of each notebook and cell. Those before it have lost their content.
+CREATE TABLE document_event (
+    document_id TEXT PRIMARY KEY,
+    seq         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

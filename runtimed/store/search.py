@@ -17,8 +17,21 @@ import apsw
 import msgspec
 
 from runtimed.api.errors import StoreUnavailable
-from runtimed.model.recall import MARK_BEGIN, MARK_END, like_pattern, trigrams_expression
-from runtimed.store.db import BUSY_TIMEOUT_MS, unavailable
+from runtimed.model.recall import (
+    MARK_BEGIN,
+    MARK_END,
+    like_pattern,
+    needles,
+    trigrams_expression,
+)
+from runtimed.store.db import (
+    BUSY_TIMEOUT_MS,
+    TRUNCATE_PATIENCE_S,
+    truncated_log,
+    unavailable,
+)
+from runtimed.store.relevance import relevance
+from runtimed.store.search_rows import note, state, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +43,6 @@ VERSION = 1
 COLUMNS = ("code", "error", "output")
 #: So many words around what was found are shown.
 _SNIPPET_WORDS = 14
-#: What a word counts for where it is found: in code, in an error, in output.
-_WEIGHTS = (4.0, 3.0, 1.0)
-#: How soon another occurrence of a word counts for little, and a long text for less (BM25's).
-_SATURATION, _LENGTH_SHARE, _USUAL_WORDS = 1.2, 0.5, 30
 #: Candidates are fetched so many at a time.
 CHUNK = 1000
 #: Where no more than so many are meant, these are looked at one by one, and nothing else.
@@ -43,6 +52,8 @@ FEW = 2000
 #: After so many rows that match it is better to look at the few that are meant.
 PATIENCE = 5000
 _SCHEMA = "search_schema.sql"
+#: In such a text a word may be spelt otherwise than it is asked for: accents are set aside.
+_NOT_ASCII = "code || error || output GLOB '*[^\x01-\x7f]*'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class SearchIndex:
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
         self._is_damaged = False
+        self.has_log_left = False
         self._found: frozenset[int] = frozenset()
 
     # Writing
@@ -104,7 +116,7 @@ class SearchIndex:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[apsw.Connection]:
         """Write in one transaction. Raises `StoreUnavailable`; a damaged index begins anew then."""
-        with self._writing, unavailable():
+        with self._writing, unavailable(self._path):
             if self._is_damaged:
                 self._discard()
             if self._writer is None:
@@ -120,7 +132,7 @@ class SearchIndex:
         with contextlib.suppress(apsw.CorruptError, apsw.NotADBError):
             db = self._open()
             made = db.pragma("user_version")
-            if made == VERSION and _state(db, "epoch") == self._epoch:
+            if made == VERSION and state(db, "epoch") == self._epoch:
                 return db
             db.close()
         self._discard()
@@ -130,8 +142,8 @@ class SearchIndex:
 
         with db:
             db.execute((resources.files("runtimed.store") / _SCHEMA).read_text("utf-8"))
-            _note(db, "epoch", self._epoch)
-            _note(db, "mark", "0")
+            note(db, "epoch", self._epoch)
+            note(db, "mark", "0")
             db.execute(f"PRAGMA user_version = {VERSION:d}")
         return db
 
@@ -162,11 +174,11 @@ class SearchIndex:
         What is beyond ``newest``, the database's last one, is of executions that it lost.
         """
         with self._transaction() as db:
-            mark = int(_state(db, "mark") or 0)
+            mark = int(state(db, "mark") or 0)
             if mark > newest:
                 beyond = db.execute("SELECT number FROM text WHERE number > ?", (newest,))
-                _take_out(db, [int(str(row[0])) for row in beyond])
-                _note(db, "mark", str(mark := newest))
+                take_out(db, [int(str(row[0])) for row in beyond])
+                note(db, "mark", str(mark := newest))
             return mark, [int(str(n)) for (n,) in db.execute("SELECT number FROM unfinished")]
 
     def enter(
@@ -174,7 +186,7 @@ class SearchIndex:
     ) -> None:
         """Enter executions: (number, what is searched, whether they are final)."""
         with self._transaction() as db:
-            _take_out(db, [number for number, _, _ in entries])
+            take_out(db, [number for number, _, _ in entries])
             for number, text, is_final in entries:
                 row = (number, text.code, text.error, text.output)
                 db.execute("INSERT INTO text VALUES (?, ?, ?, ?)", row)
@@ -185,20 +197,33 @@ class SearchIndex:
                 if not is_final:
                     db.execute("INSERT INTO unfinished VALUES (?)", (number,))
             if mark is not None:
-                _note(db, "mark", str(mark))
+                note(db, "mark", str(mark))
 
-    def forget(self, numbers: Sequence[int], newest: int) -> None:
+    def forget(self, numbers: Sequence[int], newest: int) -> bool:
         """Take executions out, so that nothing of them is left in the files.
 
-        ``newest`` is the last that there is: the numbers after it will be given again.
+        Return False where it may be left in the log for a while: see `truncate_log`.
+
+        ``newest`` is the last that there is: what is beyond it is entered when it comes.
         """
         with self._transaction() as db:
-            _take_out(db, numbers)
-            mark = int(_state(db, "mark") or 0)
-            _note(db, "mark", str(min(mark, newest)))
-        with self._writing, unavailable():
+            take_out(db, numbers)
+            mark = int(state(db, "mark") or 0)
+            note(db, "mark", str(min(mark, newest)))
+        return self.truncate_log()
+
+    def truncate_log(self, patience_s: float = TRUNCATE_PATIENCE_S) -> bool:
+        """As `Store.truncate_log`."""
+        with self._writing, unavailable(self._path):
+            self.has_log_left = False
             if self._writer is not None:
-                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self.has_log_left = not truncated_log(self._writer, patience_s)
+            return not self.has_log_left
+
+    def begin_anew(self) -> None:
+        """Have nothing in it any more, in the files either."""
+        with self._writing, unavailable(self._path):
+            self._discard()
 
     def shed(self, numbers: Sequence[int]) -> None:
         """Take out what executions have put out; their code stays."""
@@ -207,7 +232,7 @@ class SearchIndex:
                 code = db.execute("SELECT code FROM text WHERE number = ?", (number,)).get
                 if code is None:
                     continue
-                _take_out(db, [number])
+                take_out(db, [number])
                 row = (number, code, "", "")
                 db.execute("INSERT INTO text VALUES (?, ?, ?, ?)", row)
                 db.execute(
@@ -223,7 +248,7 @@ class SearchIndex:
         if self._reader is None:
             with self._transaction():  # it is there, and whole
                 pass
-        with self._reading, unavailable():
+        with self._reading, unavailable(self._path):
             if self._reader is None:
                 self._reader = self._open_reader()
             try:
@@ -236,7 +261,7 @@ class SearchIndex:
         db = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
         db.set_busy_timeout(BUSY_TIMEOUT_MS)
         try:
-            db.register_fts5_function("relevance", _relevance)
+            db.register_fts5_function("relevance", relevance)
         except apsw.NoFTS5Error as error:  # FTS5 is asked for by a query: that failed
             db.close()
             raise StoreUnavailable(detail=f"{self._path} cannot be read just now") from error
@@ -266,7 +291,7 @@ class SearchIndex:
                 if found is not None:
                     # How relevant they are takes long to say: it is asked of these only.
                     return self._about(db, "relevance(words)", expression, found)
-                few = few or ()
+                few = self._likely(db, expression, few or ())
             # Each of them is a query of its own in FTS5.
             sql = (
                 "SELECT rowid, relevance(words) FROM words WHERE words MATCH ? "
@@ -277,6 +302,17 @@ class SearchIndex:
                 (int(number), float(score))
                 for number, score in db.execute(sql, (expression, listed))
             ]
+
+    def _likely(
+        self, db: apsw.Connection, expression: str, numbers: Sequence[int]
+    ) -> Sequence[int]:
+        """Return those of the numbers whose text may match, by a look at its letters."""
+        sql = "SELECT number FROM text WHERE number IN (SELECT value FROM json_each(?))"
+        patterns = [like_pattern(needle) for needle in needles(expression)]
+        for _ in patterns:
+            sql += f" AND (code || ' ' || error || ' ' || output LIKE ? OR {_NOT_ASCII})"
+        listed = msgspec.json.encode(list(numbers)).decode()
+        return [int(str(n)) for (n,) in db.execute(sql, (listed, *patterns))]
 
     def _about(
         self, db: apsw.Connection, shown: str, expression: str, numbers: Sequence[int]
@@ -342,46 +378,3 @@ class SearchIndex:
                     with contextlib.suppress(apsw.Error):
                         db.close()
             self._reader = self._writer = None
-
-
-def _take_out(db: apsw.Connection, numbers: Sequence[int]) -> None:
-    """Take texts out of the indexes; these have to be told what was in them."""
-    sql = "SELECT number, code, error, output FROM text WHERE number = ?"
-    for number in numbers:
-        for row in db.execute(sql, (number,)).fetchall():
-            db.execute(
-                "INSERT INTO words (words, rowid, code, error, output) "
-                "VALUES ('delete', ?, ?, ?, ?)",
-                row,
-            )
-            db.execute("INSERT INTO parts (parts, rowid, code) VALUES ('delete', ?, ?)", row[:2])
-            db.execute("DELETE FROM text WHERE number = ?", (number,))
-        db.execute("DELETE FROM unfinished WHERE number = ?", (number,))
-
-
-def _state(db: apsw.Connection, key: str) -> str | None:
-    found: str | None = db.execute("SELECT value FROM state WHERE key = ?", (key,)).get
-    return found
-
-
-def _note(db: apsw.Connection, key: str, value: str) -> None:
-    db.execute(
-        "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (key, value),
-    )
-
-
-def _relevance(api: apsw.FTS5ExtensionApi, *_: object) -> float:
-    """Return how much a row has to do with what was asked.
-
-    BM25 (https://www.sqlite.org/fts5.html#the_bm25_function) without the words' rarity: every row
-    that matches has all the words, and to know how rare they are takes a look at all rows.
-    """
-    score = 0.0
-    for phrase in range(api.phrase_count):
-        for column, weight in enumerate(_WEIGHTS):
-            if count := len(api.phrase_column_offsets(phrase, column)):
-                longer = api.column_size(column) / _USUAL_WORDS
-                damped = _SATURATION * (1 - _LENGTH_SHARE + _LENGTH_SHARE * longer)
-                score += weight * count / (count + damped)
-    return score

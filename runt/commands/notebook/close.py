@@ -25,7 +25,8 @@ def command(notebook: str, force: bool, quiet: bool, as_json: bool) -> None:
             "--force closes it as it is"
         )
     # It may have changed between the question and the answer.
-    session.call("notebook.delete", {"notebook": found["id"], "if_match": found["etag"]})
+    given = {"notebook": found["id"], "if_match": found["etag"]}
+    session.call("notebook.delete", given if force else given | {"if_saved": bool(found["cells"])})
     if as_json:
         jsonout.print_document("notebook", found)
     else:

@@ -69,7 +69,11 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Only go on with an earlier run; never begin one.")
 @click.option("--fresh", is_flag=True, help="Begin anew, whatever there is of an earlier run.")
 @click.option("--keep", is_flag=True, help="Leave the kernel running at the end.")
-@click.option("--force", is_flag=True, help="Write over OUT even if it is no run's output.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Write over OUT even if it is no run's output, or was worked on.",
+)
 @quiet_option
 @json_option
 def command(file: str, out: str, quiet: bool, as_json: bool, **given: Any) -> int:
@@ -77,8 +81,8 @@ def command(file: str, out: str, quiet: bool, as_json: bool, **given: Any) -> in
 
     Parameters are set in a cell after the one that is tagged `parameters`. All cells are queued
     with the daemon at once, and run on whoever hangs up. The same command again attaches to what
-    runs, or goes on after the last good cell as long as the kernel lives; what has ended well
-    begins anew.
+    runs, or goes on after the last good cell as long as the kernel lives, and none of the cells
+    that have run, parameters too, has changed; what has ended well begins anew.
 
     Ctrl-C interrupts it, twice leaves it running, as SIGTERM and SIGHUP do. Exits with 1 if a cell
     raised, else as `runt eval` does.

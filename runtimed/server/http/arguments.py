@@ -40,6 +40,8 @@ def call_of(
     values = _from_url(place, _nested(place, query) | found.path_values)
     if place.body_fields and body:
         values = _from_body(body, values)
+        if if_match is None and "if_match" in values:
+            raise InvalidParams(detail="if_match is a header here: If-Match")
     elif body:
         raise InvalidParams(detail="no body is taken here; the query has the parameters")
     if if_match is not None:

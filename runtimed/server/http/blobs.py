@@ -34,10 +34,10 @@ _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.IGNORECASE)
 
 async def respond(exchange: Exchange, place: Place, call: BlobGet) -> Response:
     """Return the bytes, all or those that were asked for."""
-    path: str = exchange.hall.dispatcher.context.blobs.path(call.sha256)
     try:
+        path: str = exchange.hall.dispatcher.context.blobs.path(call.sha256)
         file = await asyncio.to_thread(open, path, "rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         raise BlobNotFound(sha256=call.sha256) from None
     try:
         return _response(exchange.request, file, f'"{call.sha256}"')

@@ -7,8 +7,6 @@ has it answered, writes the response, and reads on; what a pipelining client sen
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import http
 import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
@@ -18,8 +16,10 @@ import h11
 from runtimed.api.errors import RequestTooLarge, ShuttingDown
 from runtimed.server.farewell import Farewell
 from runtimed.server.http.exchange import Exchange
+from runtimed.server.http.heads import head_of, request_of
+from runtimed.server.http.incoming import Incoming
 from runtimed.server.http.messages import HttpError, Over, Request, Response
-from runtimed.server.http.problems import problem_of, problem_of_http
+from runtimed.server.http.problems import RETRY_AFTER_S, problem_of, problem_of_http
 from runtimed.server.http.service import respond
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of a request's line and headers together.
-MAX_HEAD_BYTES = 64 * 1024
 #: What has been read and nobody wants yet; past it, no more is read.
 _READ_AHEAD_BYTES = 64 * 1024
+#: Pieces of a body that are taken in one turn of the loop: each may be one byte long.
+_PIECES_A_TURN = 64
 
 
 class HttpConnection(asyncio.Protocol):
@@ -45,13 +45,12 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, hall: Hall, peer: Peer) -> None:
         self._hall = hall
         self._peer = peer
-        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._incoming = Incoming()
         self._arrived = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._unwanted_bytes = 0
-        self._received_bytes = 0
         self._body_bytes = 0
+        self._is_head = False
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None]
         self._peer_has_ended = False
@@ -66,8 +65,7 @@ class HttpConnection(asyncio.Protocol):
         connection = cls(hall, peer)
         transport.set_protocol(connection)
         connection.connection_made(transport)
-        connection._received_bytes = len(begin)
-        connection._h11.receive_data(begin)
+        connection._incoming.put(begin)
         if ended:
             connection.eof_received()
         connection._task = hall.tasks.create_task(connection._converse(), name="http connection")
@@ -81,16 +79,17 @@ class HttpConnection(asyncio.Protocol):
         self._hall.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self._h11.receive_data(data)
-        self._unwanted_bytes += len(data)
-        self._received_bytes += len(data)
-        if self._unwanted_bytes > _READ_AHEAD_BYTES:
+        self._incoming.put(data)
+        if self._incoming.waiting_bytes > _READ_AHEAD_BYTES:
             self._transport.pause_reading()
+            if self._h11.their_state is not h11.SEND_BODY:
+                # Nothing is read now, so this alone tells that the peer goes.
+                self._hall.hangups.watch(self._fd, self._transport.abort)
         self._arrived.set()
 
     def eof_received(self) -> bool:
         self._peer_has_ended = True
-        self._h11.receive_data(b"")
+        self._incoming.put(b"")
         self._hall.hangups.watch(self._fd, self._transport.abort)
         self._arrived.set()
         return True
@@ -109,6 +108,10 @@ class HttpConnection(asyncio.Protocol):
         self._writable.set()
         if self._exchange is not None:
             self._exchange.cut_short()
+
+    @property
+    def _h11(self) -> h11.Connection:
+        return self._incoming.h11
 
     # What the server asks.
 
@@ -131,9 +134,8 @@ class HttpConnection(asyncio.Protocol):
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = problem_of(ShuttingDown())
             response.closes = True
-            self._write_head(response)
-            self._write(h11.Data(data=cast("bytes", response.body)))
-            self._write(h11.EndOfMessage())
+            self._write(head_of(response))
+            self._write_whole(cast("bytes", response.body))
         self._is_over = True
         self._exchange.cut()
 
@@ -160,14 +162,14 @@ class HttpConnection(asyncio.Protocol):
                 self._exchange.cut_short()
             try:
                 response = await respond(self._exchange)
-                await self._send(response, request)
+                await self._send(response)
             finally:
                 self._exchange.close()
                 self._exchange = None
                 self._hold(0)
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
-            if status == 431 and b"\n" not in self._h11.trailing_data[0]:
+            if status == 431 and not self._incoming.has_line:
                 status = 414
             await self._refuse(HttpError(status, f"this is no HTTP/1.1: {error}"))
         except HttpError as error:
@@ -176,88 +178,101 @@ class HttpConnection(asyncio.Protocol):
             self._h11.start_next_cycle()
         else:
             raise Over
+        if not self._incoming.is_empty:  # who sends many at once gives others a turn
+            await asyncio.sleep(0)
 
     async def _head(self) -> Request:
         """Return the next request. Raises `Over`, or `HttpError` for one that takes too long."""
-        loop, limits = asyncio.get_running_loop(), self._hall.limits
-        begin_bytes = self._taken_bytes
-        has_begun = begin_bytes < self._received_bytes
-        wait_s = limits.http_head_s if has_begun else limits.http_idle_s
+        self._is_head = False
+        self._incoming.skip_empty_lines()
+        begin_bytes = self._incoming.taken_bytes
+        if self._incoming.is_empty and not self._peer_has_ended:
+            await self._beginning()
+            begin_bytes = self._incoming.taken_bytes
+        limits = self._hall.limits
         try:
-            async with asyncio.timeout(wait_s) as deadline:
-                while (event := self._h11.next_event()) is h11.NEED_DATA:
-                    if self._hall.is_stopping:
-                        raise Over
+            async with asyncio.timeout(limits.http_head_s):
+                while (event := self._incoming.next_event()) is h11.NEED_DATA:
                     await self._more()
-                    if not has_begun:
-                        has_begun = True
-                        deadline.reschedule(loop.time() + limits.http_head_s)
         except TimeoutError:
-            if has_begun:
-                detail = f"the request's head took longer than {limits.http_head_s:g} s"
-                raise HttpError(408, detail) from None
-            raise Over from None
+            detail = f"the request's head took longer than {limits.http_head_s:g} s"
+            raise HttpError(408, detail) from None
         if not isinstance(event, h11.Request):
             raise Over
-        self._check_head(event, self._taken_bytes - begin_bytes)
-        return Request(
-            event.method.decode("ascii"),
-            event.target.decode("ascii"),
-            [(name.decode("ascii"), str(value, "latin-1")) for name, value in event.headers],
-            event.http_version.decode("ascii"),
-        )
+        self._is_head = event.method == b"HEAD"
+        return request_of(event, self._incoming.taken_bytes - begin_bytes)
 
-    @property
-    def _taken_bytes(self) -> int:
-        """How much of what has come was taken for requests."""
-        return self._received_bytes - len(self._h11.trailing_data[0])
+    async def _beginning(self) -> None:
+        """Wait for a request to begin. Raises `Over` where none does for too long.
 
-    def _check_head(self, head: h11.Request, head_bytes: int) -> None:
-        """Raise `HttpError` for what h11 lets pass: it limits heads that are not complete only."""
-        if len(head.target) > MAX_HEAD_BYTES:
-            raise HttpError(414, f"a head has at most {MAX_HEAD_BYTES} bytes, its target with it")
-        if head_bytes > MAX_HEAD_BYTES:
-            raise HttpError(431, f"a head has at most {MAX_HEAD_BYTES} bytes")
-        names = {name for name, _ in head.headers}
-        if {b"content-length", b"transfer-encoding"} <= names:
-            raise HttpError(400, "Content-Length and Transfer-Encoding exclude each other")
+        A peer that still reads the answer before is not idle.
+        """
+        unread_bytes = self._transport.get_write_buffer_size()
+        while True:
+            try:
+                async with asyncio.timeout(self._hall.limits.http_idle_s):
+                    while self._incoming.is_empty and not self._peer_has_ended:
+                        await self._more()
+                        self._incoming.skip_empty_lines()
+                    return
+            except TimeoutError:
+                left_bytes = self._transport.get_write_buffer_size()
+                if left_bytes >= unread_bytes:
+                    raise Over from None
+                unread_bytes = left_bytes
 
     async def _more(self) -> None:
-        """Wait until the peer has sent more, ended, or gone. Raises `Over` if it has gone."""
-        if self._has_gone:
+        """Wait until the peer has sent more, ended, or gone. Raises `Over` if nothing will come."""
+        if self._has_gone or (self._exchange is None and self._hall.is_stopping):
             raise Over
         self._arrived.clear()
-        self._unwanted_bytes = 0
-        self._transport.resume_reading()
+        self._read_on()
         await self._arrived.wait()
 
+    def _read_on(self) -> None:
+        """Read, unless too much waits already; then only see whether the peer goes."""
+        if self._incoming.waiting_bytes > _READ_AHEAD_BYTES:
+            self._hall.hangups.watch(self._fd, self._transport.abort)
+        else:
+            if not self._peer_has_ended:
+                self._hall.hangups.forget(self._fd)
+            self._transport.resume_reading()
+
     async def _body(self) -> bytes:
-        """Return the request's body. Raises `HttpError`, `RequestTooLarge` or `Over`."""
-        limits, pieces = self._hall.limits, bytearray()
+        """Return the request's body. Raises `ApiError`, `HttpError` or `Over`."""
+        limits, pieces, taken = self._hall.limits, bytearray(), 0
+        begun_at = asyncio.get_running_loop().time()
         if self._h11.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
         while True:
-            event = self._h11.next_event()
+            event = self._incoming.next_event()
             if isinstance(event, h11.Data):
                 pieces += event.data
                 self._hold(len(pieces))
                 if len(pieces) > limits.line_bytes:
                     raise RequestTooLarge(detail=f"a body has at most {limits.line_bytes} bytes")
                 if self._hall.unended_bytes > limits.unended_bytes:
-                    detail = f"all that is on its way has at most {limits.unended_bytes} bytes"
-                    raise RequestTooLarge(detail=detail)
+                    detail = "requests that are on their way take all the room that there is"
+                    raise HttpError(503, detail, ("Retry-After", str(RETRY_AFTER_S)))
+                taken += 1
+                if taken % _PIECES_A_TURN == 0:
+                    await asyncio.sleep(0)
             elif isinstance(event, h11.EndOfMessage):
                 self._hold(0)
+                self._read_on()
                 return bytes(pieces)
             else:
-                await self._more_of_body()
+                # It goes on coming, and as a whole not too slowly: others wait for its room.
+                whole_s = limits.http_head_s + len(pieces) / limits.http_body_bytes_per_s
+                await self._more_of_body(begun_at + whole_s)
 
-    async def _more_of_body(self) -> None:
+    async def _more_of_body(self, latest: float) -> None:
+        loop, wait_s = asyncio.get_running_loop(), self._hall.limits.http_head_s
         try:
-            async with asyncio.timeout(self._hall.limits.http_head_s):
+            async with asyncio.timeout_at(min(loop.time() + wait_s, latest)):
                 await self._more()
         except TimeoutError:
-            raise HttpError(408, "nothing came of the request's body for too long") from None
+            raise HttpError(408, "the request's body comes too slowly") from None
 
     def _hold(self, body_bytes: int) -> None:
         """Note what is held of a body whose end has not come."""
@@ -271,33 +286,34 @@ class HttpConnection(asyncio.Protocol):
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = problem_of_http(error)
             response.closes = True
-            await self._send(response, None)
+            await self._send(response)
         raise Over
 
-    async def _send(self, response: Response, request: Request | None) -> None:
+    async def _send(self, response: Response) -> None:
+        await self._drop_body()
         if self._is_over:
             raise Over
-        self._drop_body()
         # What has not come of a body is not waited for: the connection ends with the response.
         response.closes |= self._h11.their_state is h11.SEND_BODY or self._hall.is_stopping
-        self._write_head(response)
-        is_head = request is not None and request.verb == "HEAD"
+        self._write(head_of(response))
         if isinstance(response.body, bytes):
-            if response.body and not is_head:
-                self._write(h11.Data(data=response.body))
-            self._write(h11.EndOfMessage())
-        elif is_head:
+            self._write_whole(response.body)
+        elif self._is_head:
             await response.body.aclose()
             self._write(h11.EndOfMessage())
         else:
             await self._send_pieces(response.body, response.length_bytes)
-        await self._writable.wait()
+        await self._drain()
 
-    def _drop_body(self) -> None:
+    async def _drop_body(self) -> None:
         """Take what is there of a body that nobody wanted; mostly there is none."""
+        taken = 0
         while self._h11.their_state is h11.SEND_BODY:
-            if self._h11.next_event() is h11.NEED_DATA:
+            if self._incoming.next_event() is h11.NEED_DATA:
                 return
+            taken += 1
+            if taken % _PIECES_A_TURN == 0:
+                await asyncio.sleep(0)
 
     async def _send_pieces(
         self, body: AsyncGenerator[bytes, None], length_bytes: int | None
@@ -310,7 +326,10 @@ class HttpConnection(asyncio.Protocol):
                     if self._has_gone:
                         return
                     self._write(h11.Data(data=piece))
-                    await self._writable.wait()
+                    if length_bytes is None:  # who does not read events is left behind by the hub
+                        await self._writable.wait()
+                    else:
+                        await self._drain()
 
         await exchange.wait(write(), "stream")
         await body.aclose()
@@ -322,26 +341,23 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
             raise Over from None
 
-    def _write_head(self, response: Response) -> None:
-        headers = [
-            ("Date", email.utils.formatdate(usegmt=True)),
-            ("Server", "runtimed"),
-            ("X-Content-Type-Options", "nosniff"),
-            *response.headers,
-        ]
-        if isinstance(response.body, bytes):
-            if response.status != 204 and response.status != 304:
-                headers.append(("Content-Length", str(len(response.body))))
-        elif response.length_bytes is not None:
-            headers.append(("Content-Length", str(response.length_bytes)))
-        if response.closes:
-            headers.append(("Connection", "close"))
-        phrase = http.HTTPStatus(response.status).phrase
-        self._write(
-            h11.Response(
-                status_code=response.status, headers=cast("Any", headers), reason=phrase.encode()
-            )
-        )
+    async def _drain(self) -> None:
+        """Let the peer read. Raises `Over` for one that takes nothing for very long."""
+        while not self._writable.is_set():
+            unread_bytes = self._transport.get_write_buffer_size()
+            try:
+                async with asyncio.timeout(self._hall.limits.unread_s):
+                    await self._writable.wait()
+            except TimeoutError:
+                if self._transport.get_write_buffer_size() >= unread_bytes:
+                    self._transport.abort()
+                    raise Over from None
+
+    def _write_whole(self, body: bytes) -> None:
+        """Write a body and its end; to HEAD, the end alone."""
+        if body and not self._is_head:
+            self._write(h11.Data(data=body))
+        self._write(h11.EndOfMessage())
 
     def _write(self, event: Any) -> None:
         data = self._h11.send(event)

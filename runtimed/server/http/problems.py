@@ -7,15 +7,20 @@ from typing import Any
 
 import msgspec
 
-from runtimed.api.errors import ApiError, BadRequest, Denied, NotFound
+from runtimed.api.errors import ApiError, BadRequest, Conflict, Denied, NotFound, Unavailable
 from runtimed.server.http.messages import HttpError, Response
 from runtimed.wire.jsonrpc import replace_surrogates
 
 CONTENT_TYPE = "application/problem+json"
 #: Seconds after which what failed for now may be asked again.
-_RETRY_AFTER_S = 1
+RETRY_AFTER_S = 1
 #: What a refusal is to a program, by its status.
-_KINDS: dict[int, type[ApiError]] = {403: Denied, 404: NotFound}
+_KINDS: dict[int, type[ApiError]] = {
+    403: Denied,
+    404: NotFound,
+    412: Conflict,
+    503: Unavailable,
+}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,7 +39,7 @@ def problem_of(error: ApiError) -> Response:
     }
     response = _response(error.http_status, document)
     if error.http_status == 503 and error.retryable:
-        response.headers.append(("Retry-After", str(_RETRY_AFTER_S)))
+        response.headers.append(("Retry-After", str(RETRY_AFTER_S)))
     return response
 
 
@@ -48,7 +53,7 @@ def problem_of_http(error: HttpError) -> Response:
         "detail": error.detail,
         "name": kind.__name__,
         "exit_code": kind.exit_code,
-        "retryable": False,
+        "retryable": kind.retryable,
         "data": {"detail": error.detail},
     }
     response = _response(error.status, document)

@@ -61,9 +61,9 @@ class Routes:
 
         Raises `HttpError`: 404, or 405 with what is allowed.
         """
-        verb = "GET" if verb == "HEAD" else verb
+        as_listed = "GET" if verb == "HEAD" else verb
         for node in self._at(path):
-            for place in node.places.get(verb, ()):
+            for place in node.places.get(as_listed, ()):
                 if all(name in names for name in place.names):
                     return Found(place, _values(place, path))
         if allowed := self.verbs(path):

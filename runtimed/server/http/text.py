@@ -11,7 +11,9 @@ from runtimed.api.notebooks import Notebook
 from runtimed.api.openapi import TEXTS
 from runtimed.api.types import Environment, Execution, OutputPage, Runtime, Variable, Variables
 from runtimed.model.ids import short
+from runtimed.model.markdown import fenced
 from runtimed.model.text import output_lines, without_ansi
+from runtimed.server.http import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,20 +43,29 @@ def render(result: Any, *, is_markdown: bool) -> str:
     if isinstance(result, OutputPage):
         unfinished = [] if result.unfinished is None else [result.unfinished]
         said = without_ansi("\n".join([*result.lines, *unfinished]))
+        missing = left_out.of_page(result)
     else:
-        said = result.stdout + result.stderr
-    return _block(said) if is_markdown else _ended(said)
+        said, missing = result.stdout + result.stderr, []
+    text = fenced(said) if is_markdown else _ended(said)
+    return text + _missing(missing, is_markdown=is_markdown)
+
+
+def _missing(lines: Sequence[str], *, is_markdown: bool) -> str:
+    """Return what is not there, so that no text looks like all where it is not."""
+    pattern = "\n*[{}]*\n" if is_markdown else "[{}]\n"
+    return "".join(pattern.format(line) for line in lines)
 
 
 def _execution(execution: Execution, *, is_markdown: bool) -> str:
     outputs = [msgspec.to_builtins(output) for output in execution.outputs or []]
     said = without_ansi("\n".join(output_lines(outputs)))
+    missing = _missing(left_out.of_execution(execution), is_markdown=is_markdown)
     if not is_markdown:
-        return _ended(said)
+        return _ended(said) + missing
     language = "python" if execution.runtime.kernel_name.startswith("python") else ""
-    code = _block(execution.code, language)
+    code = fenced(execution.code, language)
     status = "" if execution.status == "done" else f"\n*{execution.status}*\n"
-    return code + (f"\n{_block(said)}" if said else "") + status
+    return code + (f"\n{fenced(said)}" if said else "") + missing + status
 
 
 def _notebook(notebook: Notebook, *, is_markdown: bool) -> str:
@@ -65,23 +76,18 @@ def _notebook(notebook: Notebook, *, is_markdown: bool) -> str:
 def _cell(cell: CodeCell, *, is_markdown: bool) -> str:
     outputs = [msgspec.to_builtins(output) for output in cell.outputs or []]
     said = without_ansi("\n".join(output_lines(outputs)))
+    execution_id = None if cell.execution is None else cell.execution.id
+    lines = left_out.of_outputs(cell.outputs or [], execution_id)
+    missing = _missing(lines, is_markdown=is_markdown)
     if not is_markdown:
-        return _ended(cell.src) + _ended(said)
+        return _ended(cell.src) + _ended(said) + missing
     if cell.kind == "markdown":
         return _ended(cell.src)
-    return _block(cell.src) + (f"\n{_block(said)}" if said else "")
+    return fenced(cell.src) + (f"\n{fenced(said)}" if said else "") + missing
 
 
 def _ended(text: str) -> str:
     return text if not text or text.endswith("\n") else text + "\n"
-
-
-def _block(text: str, language: str = "") -> str:
-    """Return the text between fences that are longer than any in it."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}{language}\n{_ended(text)}{fence}\n"
 
 
 def _table(rows: Sequence[Any], *, is_markdown: bool) -> str:

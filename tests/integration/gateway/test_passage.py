@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from runtimed.gateway import listening
+from runtimed.gateway import protocol
 from tests.harness.http_upstream import Visit, upstream
 from tests.integration.gateway.conftest import PAGE, TOKEN, gateway
 
@@ -192,13 +192,18 @@ async def test_what_is_refused_does_not_reach_the_daemon(socket_path: Path) -> N
             ("GET / HTTP/1.1\nHost: localhost\nOrigin: https://evil.example", 403),
             ("OPTIONS / HTTP/1.1\nHost: localhost\nOrigin: https://evil.example", 403),
             ("GET / HTTP/1.1\nHost: localhost\nHost: localhost", 400),
-            ("PRI * HTTP/2.0\n\nSM", 400),
+            ("PRI * HTTP/2.0\n\nSM", 505),
             ("\x16\x03\x01", 400),
+            ("no http", 400),
+            ("GET / HTTP/1.1", 400),
         ):
             reader, writer = await served.connect()
             writer.write(request.replace("\n", "\r\n").encode() + b"\r\n\r\n")
-            answer = await reader.readuntil(b"\r\n\r\n")
-            assert answer.startswith(f"HTTP/1.1 {status} ".encode()), request
+            writer.write_eof()
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            assert head.startswith(f"HTTP/1.1 {status} ".encode()), request
+            assert b"\r\ncontent-type: application/problem+json\r\n" in head
+            assert json.loads(body)["status"] == status, "one answer, and it is a problem document"
             writer.close()
     assert daemon.visits == []
 
@@ -251,7 +256,7 @@ async def test_an_end_in_order(socket_path: Path) -> None:
     ("words", "answer"),
     [
         (b"", b""),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-", b""),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-", b"HTTP/1.1 408 "),
         (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1", b"HTTP/1.1 401 "),
     ],
     ids=["nothing", "half a head", "half a body that is refused"],
@@ -259,7 +264,7 @@ async def test_an_end_in_order(socket_path: Path) -> None:
 async def test_who_says_nothing_more_is_hung_up_on(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch, words: bytes, answer: bytes
 ) -> None:
-    monkeypatch.setattr(listening, "_HEAD_S", 0.1)
+    monkeypatch.setattr(protocol, "_HEAD_S", 0.1)
     async with gateway(socket_path) as served:
         reader, writer = await served.connect()
         writer.write(words)
@@ -273,15 +278,16 @@ async def test_who_says_nothing_more_is_hung_up_on(
 async def test_an_answer_does_not_wait_for_acknowledgements(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
     received = H11Protocol.data_received
 
     def looking(self: H11Protocol, data: bytes) -> None:
         sock = self.transport.get_extra_info("socket")
-        seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        no_delay = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        seen.append((no_delay, sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
         received(self, data)
 
     monkeypatch.setattr(H11Protocol, "data_received", looking)
     async with gateway(socket_path) as served:
         await served.ask("GET /v0/runtimes HTTP/1.1")
-    assert seen == [1]
+    assert seen == [(1, 1)]

@@ -338,3 +338,35 @@ def test_what_a_refusal_is_to_a_program(client: HttpClient) -> None:
     page = client.ask_for("GET", "/v0/who", headers={"Origin": "null"}).json
     assert (page["name"], page["exit_code"]) == ("Denied", 7)
     assert "PATCH" in client.ask_for("OPTIONS", "*").headers["allow"]
+
+
+def test_empty_lines_between_requests(client: HttpClient) -> None:
+    asked = request("POST", "/v0/echo", {"value": 1})
+    client.send(asked + b"\r\n" + asked + b"\r\n\r\n")
+    assert [client.answer().json for _ in range(2)] == [1, 1]
+    client.send(b"\r\n")
+    client.send(b"\n" + asked)
+    assert client.answer().json == 1
+    client.send(b"\r\n").end()
+    assert client.is_at_end()
+
+
+def test_a_chunk_that_is_none_of_a_head_request(
+    client: HttpClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.send(
+        b"HEAD /v0/who HTTP/1.1\r\nHost: runtimed\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    )
+    assert client.answer(is_head=True).status == 400
+    client.end()
+    assert client.is_at_end()
+    assert "Traceback" not in caplog.text
+
+
+def test_what_a_refusal_names(client: HttpClient) -> None:
+    tag = '"other"'
+    problem = client.ask_for("GET", "/v0/who", headers={"If-Match": tag}).json
+    assert (problem["name"], problem["exit_code"]) == ("Conflict", 4)
+    client.send(request("HEAD", "/v0/echo"))
+    head = client.answer(is_head=True)
+    assert (head.status, head.headers["allow"]) == (405, "OPTIONS, POST")

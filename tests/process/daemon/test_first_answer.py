@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.harness.daemon import Daemon
-from tests.process.daemon.story import final, note, text, wait_for
+from tests.process.daemon.story import final, note, text, wait_for, wait_for_output
 
 if TYPE_CHECKING:
     from tests.harness.daemon import State
@@ -68,6 +68,7 @@ def test_nobody_is_ended_while_a_keeper_lives_that_does_not_answer(state: State)
     )
     cell = daemon.call("execution.submit", runtime=runtime["id"], code=code)
     wait_for(truth, "begun")
+    wait_for_output(daemon, cell["id"], "first")  # so the keeper had it before it is stopped
     keeper = daemon.call("daemon.status")["keeper_pid"]
     daemon.kill()
     os.kill(keeper, signal.SIGSTOP)

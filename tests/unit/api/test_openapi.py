@@ -51,3 +51,14 @@ def test_what_the_headers_of_requests_and_answers_are() -> None:
         assert "Last-Event-ID" in {each["name"] for each in operation["parameters"]}
         content = operation["responses"]["200"]["content"]["text/event-stream"]
         assert content == {"schema": {"$ref": "#/components/schemas/Event"}}
+
+
+def test_what_else_answers_have_in_their_headers() -> None:
+    paths = openapi.openapi()["paths"]
+    run = paths["/v0/executions"]["post"]["responses"]["201"]["headers"]
+    assert run.keys() == {"Location", "Runt-Status"}
+    edited = paths["/v0/cells/{cell}"]["patch"]["responses"]["200"]["headers"]
+    assert edited["ETag"]["required"]
+    itself = paths["/v0/openapi.json"]["get"]["responses"]
+    assert "304" in itself
+    assert "ETag" in itself["200"]["headers"]

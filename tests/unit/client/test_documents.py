@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import copy
+import pickle
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from runtimed.client.aio_objects import AsyncExecution
 from runtimed.client.blobs import in_operation
 from runtimed.client.documents import (
     ExecutionFailed,
+    NoClient,
     NotFetched,
     missing_blobs,
     piece_of,
@@ -19,6 +22,7 @@ from runtimed.client.documents import (
 )
 
 PNG = base64.b64encode(b"png").decode()
+SHA256 = "ab" * 32
 
 
 def execution(*outputs: dict[str, Any], **fields: Any) -> AsyncExecution:
@@ -111,21 +115,21 @@ def test_several_outputs_are_one_page() -> None:
 
 
 def test_large_values_go_where_their_references_stand() -> None:
-    reference = {"blob": "ab", "size_bytes": 9, "encoding": "base64"}
+    reference = {"blob": SHA256, "size_bytes": 9, "encoding": "base64"}
     found = execution(shown(image__png=reference, text__plain="p"), stream("x"))
     assert list(missing_blobs(found)) == [reference]
-    put_blobs(found, {"ab": PNG})
+    put_blobs(found, {SHA256: PNG})
     assert found.png == b"png"
     assert list(missing_blobs(found)) == []
 
 
 def test_what_looks_like_a_reference_inside_a_value_is_none() -> None:
-    inner = {"blob": "ab", "size_bytes": 9, "encoding": "base64"}
+    inner = {"blob": SHA256, "size_bytes": 9, "encoding": "base64"}
     assert list(missing_blobs(execution(shown(application__json={"x": inner})))) == []
 
 
 def test_pieces() -> None:
-    reference = {"blob": "ab", "size_bytes": 9, "encoding": "utf8"}
+    reference = {"blob": SHA256, "size_bytes": 9, "encoding": "utf8"}
     data = {"text/plain": reference}
     operations = [
         {"op": "stream", "name": "stdout", "text": reference},
@@ -146,3 +150,16 @@ def test_a_bundle_has_the_types_that_are_asked_for() -> None:
     found = execution(shown(text__plain="p", text__html="<b>h</b>"))
     assert found._repr_mimebundle_(include={"text/plain"})[0] == {"text/plain": "p"}
     assert found._repr_mimebundle_(exclude={"text/plain"})[0] == {"text/html": "<b>h</b>"}
+
+
+def test_a_copy_has_no_client_and_says_so() -> None:
+    given = execution(stream("out"))
+    for each in (copy.copy(given), pickle.loads(pickle.dumps(given))):
+        assert each == given
+        with pytest.raises(NoClient, match="a copy without a client"):
+            assert each._client
+
+
+def test_to_look_at_what_came_without_outputs_is_no_error() -> None:
+    bare = execution(outputs=None)
+    assert bare._repr_mimebundle_() == ({"text/plain": repr(bare)}, {})

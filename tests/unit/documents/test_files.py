@@ -15,18 +15,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def write(path: str, text: str, *, known: str | None, force: bool = False) -> str:
+    content = files.encoded(path, text)
+    files.write(path, content, known=(known,), force=force)
+    return content.sha256
+
+
 def test_what_was_read_may_be_written_over_and_nothing_else(tmp_path: Path) -> None:
     path = str(tmp_path / "a")
-    first = files.write(path, "é", known=None)
+    first = write(path, "é", known=None)
     assert first == hashlib.sha256("é".encode()).hexdigest()
     assert files.read(path) == ("é", first)
     with pytest.raises(FileChanged, match="was not opened here"):
-        files.write(path, "b", known=None)
-    second = files.write(path, "b", known=first)
+        write(path, "b", known=None)
+    second = write(path, "b", known=first)
     with pytest.raises(FileChanged, match="somebody else"):
-        files.write(path, "c", known=first)
+        write(path, "c", known=first)
     assert files.read(path) == ("b", second)
-    files.write(path, "c", known=None, force=True)
+    write(path, "c", known=None, force=True)
     assert (files.read(path).text, os.listdir(tmp_path)) == ("c", ["a"])
 
 
@@ -42,7 +48,7 @@ def test_a_name_that_somebody_takes_meanwhile(
 
     monkeypatch.setattr(os, "link", late)
     with pytest.raises(FileChanged):
-        files.write(str(path), "ours", known=None)
+        write(str(path), "ours", known=None)
     assert (path.read_text(), os.listdir(tmp_path)) == ("theirs", ["a"])
 
 
@@ -58,4 +64,4 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileUnusable, match="UTF-8"):
         files.read(str(tmp_path / "latin"))
     with pytest.raises(FileUnusable, match="directory does not exist"):
-        files.write(str(tmp_path / "no" / "a"), "x", known=None)
+        write(str(tmp_path / "no" / "a"), "x", known=None)

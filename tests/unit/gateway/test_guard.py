@@ -42,6 +42,10 @@ def test_our_names_pass_with_any_port(host: str) -> None:
         "",
         "192.168.1.9:8080",
         "[::2]",
+        "[::1].evil.example",
+        "[::1",
+        "localhost:80:80",
+        "localhost:x",
         "::1",
     ],
 )

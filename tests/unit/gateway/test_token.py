@@ -57,12 +57,21 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(fifo, 0o600)
     with pytest.raises(UnsafePath, match="is not a file"):
         load(str(fifo))
+    with pytest.raises(UnsafePath, match=f"{tmp_path} is not a file"):
+        load(str(tmp_path))
     target = tmp_path / "token"
     load(str(target))
     link = tmp_path / "link"
     link.symlink_to(target)
     with pytest.raises(OSError, match="symbolic links"):
         load(str(link))
+
+
+def test_a_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    path = str(tmp_path / "nowhere" / "token")
+    with pytest.raises(FileNotFoundError) as caught:
+        load(path)
+    assert caught.value.filename == path
 
 
 @pytest.mark.parametrize(

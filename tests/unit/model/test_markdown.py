@@ -30,6 +30,12 @@ def test_fences_are_longer_than_those_within() -> None:
     )
 
 
+def test_a_fence_for_very_many_backticks() -> None:
+    """In a time that grows with the text, and not with its square: this is seconds or hours."""
+    said = text(code("x", stream("`" * 1_000_000 + "\n")))
+    assert said.endswith("\n" + "`" * 1_000_001 + "\n")
+
+
 def test_streams_are_one_block_as_a_terminal_leaves_them() -> None:
     said = (stream("\x1b[31mred\x1b[0m\n"), stream("10%\r100%\r\n", "stderr"))
     assert text(code("x", *said), language="R") == "```r\nx\n```\n\n```\nred\n100%\n```\n"

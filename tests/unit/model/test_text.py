@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimed.model.text import without_ansi
+from runtimed.model.text import without_ansi, without_commands
 
 
 def test_colours_are_taken_out_and_nothing_else() -> None:
@@ -16,3 +16,16 @@ def test_colours_are_taken_out_and_nothing_else() -> None:
 @given(st.text(alphabet=st.characters(exclude_characters="\x1b")))
 def test_text_without_escapes_stays(text: str) -> None:
     assert without_ansi(text) == text
+
+
+def test_what_commands_a_terminal_is_taken_out() -> None:
+    for text, left in (
+        ("\x1b[1;31mred\x1b[0m\r\n\tand\b", "\x1b[1;31mred\x1b[0m\r\n\tand\b"),
+        ("\x1b]52;c;aGk=\x07a\x1b]0;title\x1b\\b", "ab"),
+        ("\x1bP1$r\x1b\\a\x1b[?1049hb\x1b[2Jc\x1bc", "abc"),
+        ("\x9b2J\x9d52;c;x\x9c\x07\x00", "2J52;c;x"),
+        ("cut \x1b", "cut "),
+        ("cut \x1b[3", "cut [3"),
+        ("cut \x1b]52;c;", "cut "),
+    ):
+        assert without_commands(text) == left

@@ -139,3 +139,22 @@ def test_what_cannot_be_written_is_said() -> None:
     for name in ("a b", "1a", "a;b", "", "a.b", "a\n"):
         with pytest.raises(UsageFailure, match="name of a parameter"):
             assignments("python", {name: 1})
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [("python", "class"), ("bash", "é"), ("r", "_x"), ("r", "NULL"), ("javascript", "let")],
+)
+def test_a_name_that_the_language_does_not_take(language: str, name: str) -> None:
+    with pytest.raises(UsageFailure, match=language):
+        assignments(language, {name: 1})
+
+
+def test_values_that_cannot_be_written() -> None:
+    with pytest.raises(UsageFailure, match="empty"):
+        assignments("r", {"x": {"": 1}})
+    deep: Any = 1
+    for _ in range(51):
+        deep = {"a": [deep]} if isinstance(deep, list) else [deep]
+    with pytest.raises(UsageFailure, match="levels"):
+        assignments("python", {"x": deep})

@@ -32,7 +32,8 @@ def test_before_it_runs_it_has_no_outputs() -> None:
     assert [cell.get("outputs") for cell in found["cells"]] == [[], None, [], []]
     assert found["metadata"]["kernelspec"]["name"] == "other"
     assert "language_info" not in found["metadata"]
-    assert plan.run_of(found) == run
+    said = {"kernel": "other", "cells": plan.digest(found["cells"])}
+    assert plan.run_of(found) == run | said
     assert plan.run_of(NOTEBOOK) is None
     assert NOTEBOOK["cells"][1]["outputs"] == ["o"]
 

@@ -116,3 +116,25 @@ def test_mine_and_foreign_exclude_each_other(run: Run, verb: tuple[str, ...]) ->
     result = run(*verb, "--mine", "--foreign")
     assert result.returncode == 2
     assert "exclude each other" in result.stderr
+
+
+def test_ids_that_clients_bring_do_not_change_the_order(serve: Serve, run: Run) -> None:
+    """The daemon lists them as they were submitted."""
+    found = [execution(5), execution(1), execution(9)]
+    serve(execution__list=lambda c, p: found)
+    assert run("history", "-q").stdout.split() == ["2p1r0005", "2p1r0001", "2p1r0009"]
+
+
+def test_no_moment_is_none(serve: Serve, run: Run) -> None:
+    serve(execution__list=lambda c, p: [])
+    for option in ("--since", "--until"):
+        refused = run("history", option, "")
+        assert (refused.returncode, "is no moment" in refused.stderr) == (2, True)
+
+
+def test_what_is_shown_does_not_command_the_terminal(serve: Serve, run: Run) -> None:
+    code = "'\x1b]0;title\x07\x1b[2J\x9b2J'"
+    serve(execution__get=lambda c, p: execution(1, code=code, reason=f"a\n{code}"))
+    shown = run("show", "2p1r0001").stdout
+    assert "]0;title" in shown
+    assert not set("\x1b\x07\x9b") & set(shown)

@@ -105,7 +105,7 @@ PNG = base64.b64encode(b"x" * 12_345).decode()
         ({"text/plain": "<Figure>", "image/png": PNG}, "<Figure>\n"),
         ({"image/png": PNG}, "<image/png, 12 KB>\n"),
         (
-            {"image/png": {"blob": "0", "size_bytes": 2_500_000, "encoding": "base64"}},
+            {"image/png": {"blob": "0" * 64, "size_bytes": 2_500_000, "encoding": "base64"}},
             "<image/png, 2.5 MB>\n",
         ),
         ({"text/markdown": "# h"}, "# h\n"),
@@ -138,11 +138,11 @@ def test_sizes_are_rounded_as_people_read_them() -> None:
 
 
 def test_blobs_that_are_text_are_found_and_put_back() -> None:
-    big = {"blob": "aa", "size_bytes": 3, "encoding": "utf8"}
-    image = {"blob": "bb", "size_bytes": 3, "encoding": "base64"}
+    big = {"blob": "aa" * 32, "size_bytes": 3, "encoding": "utf8"}
+    image = {"blob": "bb" * 32, "size_bytes": 3, "encoding": "base64"}
     operation = {"op": "add", "output": {"data": {"text/plain": big, "image/png": image}}}
     assert outputs.blobs(operation) == [big]
-    whole = outputs.with_blobs(operation, {"aa": "abc"})
+    whole = outputs.with_blobs(operation, {"aa" * 32: "abc"})
     assert whole["output"]["data"] == {"text/plain": "abc", "image/png": image}
 
 
@@ -151,7 +151,7 @@ def test_blobs_that_are_text_are_found_and_put_back() -> None:
     [("utf8", "é".encode(), "é"), ("json", b'{"a": 1}', {"a": 1}), ("base64", b"\xff", "/w==")],
 )
 def test_a_blob_stands_for(encoding: str, content: bytes, value: object) -> None:
-    reference = {"blob": "aa", "size_bytes": len(content), "encoding": encoding}
+    reference = {"blob": "aa" * 32, "size_bytes": len(content), "encoding": encoding}
     assert outputs.of_blob(reference, base64.b64encode(content).decode()) == value
 
 

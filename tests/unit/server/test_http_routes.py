@@ -175,3 +175,8 @@ def test_the_media_type_that_is_wanted(accept: str | None, chosen: str | None) -
             choose(accept, offers)
     else:
         assert choose(accept, offers) == chosen
+
+
+def test_an_edits_tag_is_a_header_and_no_member_of_the_body() -> None:
+    with pytest.raises(InvalidParams, match="If-Match"):
+        asked("PATCH", "/v0/cells/x", b'{"src": "1", "if_match": "7"}')

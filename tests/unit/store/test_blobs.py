@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,3 +89,34 @@ def test_a_buffer_is_stored_whatever_its_size(blobs: Blobs) -> None:
     reference = blobs.buffer(memoryview(b"abc"))
     assert blobs.get(reference["blob"]) == b"abc"
     assert (reference["size_bytes"], reference["encoding"]) == (3, "bytes")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"blob": "/etc/passwd", "size_bytes": 1, "encoding": "utf8"},
+        {"blob": "0" * 64, "size_bytes": 1, "encoding": "json"},
+        {"blob": 5, "encoding": None, "more": 1},
+    ],
+)
+def test_what_looks_like_a_reference_is_stored_as_what_it_is(
+    blobs: Blobs, value: dict[str, object]
+) -> None:
+    reference = blobs.reference("application/json", value)
+    assert reference is not None
+    assert json.loads(blobs.get(reference["blob"]) or b"") == value
+    assert reference["encoding"] == "json"
+
+
+def test_only_regular_files_under_their_digits_are_blobs(blobs: Blobs, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    for sha256 in (str(tmp_path / "secret"), "../secret", "A" * 64, "a" * 64 + "\n"):
+        assert blobs.get(sha256) is None
+        with pytest.raises(ValueError, match="no SHA-256"):
+            blobs.path(sha256)
+    fifo, link = ("0" * 64, "1" * 64)
+    for sha256 in (fifo, link):
+        os.mkdir(os.path.dirname(blobs.path(sha256)))
+    os.mkfifo(blobs.path(fifo))
+    os.symlink(tmp_path / "secret", blobs.path(link))
+    assert (blobs.get(fifo), blobs.get(link)) == (None, None)

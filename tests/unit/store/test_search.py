@@ -47,6 +47,17 @@ def test_what_is_entered_is_found_and_entered_again_it_is_the_new_one(index: Sea
     assert found(index, "beta") == [1, 2]
 
 
+@pytest.mark.parametrize("word", ["gamma", "Cafe", "café", "\u212a", "gam ma", "x" * 60_000])
+def test_among_a_few_the_same_is_found_as_among_all(index: SearchIndex, word: str) -> None:
+    texts = ("Gamma", "CAFÉ", "cafe\u0301", "cafe", "k", "gam_ma", "x" * 60_000, "gammas", "")
+    count = 7 * FEW_TO_MATCH
+    index.enter([entry(n, texts[n % len(texts)] + " word") for n in range(count)], count)
+    few = list(range(0, count, 7))
+    wanted = sorted(set(found(index, word, limit=count)) & set(few))
+    assert found(index, word, Meant((0, 2**62), few, None), limit=count) == wanted
+    assert found(index, f'{word}" AND "word', Meant((0, 2**62), few, None), limit=count) == wanted
+
+
 def test_code_counts_more_than_output(index: SearchIndex) -> None:
     index.enter([entry(1, "x", "word"), entry(2, "word", "x")])
     assert [n for n, _ in sorted(index.matching('"word"', EVERYTHING, 9), key=lambda h: h[1])] == [

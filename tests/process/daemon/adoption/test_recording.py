@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +36,8 @@ def test_metadata_keeps_neither_code_nor_output(
         assert daemon.call("execution.get", execution=each["id"])["outputs"] == []
         assert each["execution_started"]
         assert each["execution_end"]
+        with pytest.raises(CallFailed, match="its code was not recorded"):
+            daemon.call("execution.rerun", execution=each["id"])
     ours = daemon.call("execution.eval", runtime=runtime["id"], code="print('ours')")
     assert (ours["code"], text(ours)) == ("print('ours')", "ours\n")
     assert files_that_name(state.dir, SECRET) == []
@@ -104,7 +108,7 @@ def test_what_is_forgotten_is_nowhere(
     known = execution(daemon, runtime, shown, "done")
     assert files_that_name(state.dir, SECRET)
     forgotten = daemon.call("runtime.forget", runtime=runtime["id"], since=known["queued_at"])
-    assert forgotten == {"executions": 1, "blobs": 1}
+    assert forgotten == {"executions": 1, "blobs": 1, "notices": []}
     assert files_that_name(state.dir, SECRET) == []
     assert [each["id"] for each in daemon.call("execution.list", runtime=runtime["id"])] == [
         kept["id"]
@@ -116,6 +120,31 @@ def test_what_is_forgotten_is_nowhere(
     kernel.kill()
     adopted(daemon, kernel.connection_file, "dead")
     assert daemon.call("runtime.forget", runtime=runtime["id"])["executions"] == 0
+
+
+def test_what_ran_in_a_kernel_that_no_kernelspec_has_the_name_of_is_run_again(
+    state: State, daemon: Daemon
+) -> None:
+    file = state.root / "jr" / "kernel-nameless.json"
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(file)]
+    kernel = subprocess.Popen(
+        command,
+        env=state.env,
+        cwd=state.project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        runtime = adopted(daemon, file)
+        done = daemon.call("execution.eval", runtime=runtime["id"], code="6 * 7", wait_s=30)
+    finally:
+        kernel.kill()
+        kernel.wait()
+    adopted(daemon, file, "dead")
+    again = daemon.call("execution.rerun", execution=done["id"])
+    assert again["runtime"]["id"] != runtime["id"]
+    (shown,) = daemon.call("execution.wait", execution=again["id"], wait_s=30)["outputs"]
+    assert shown["data"]["text/plain"] == "42"
 
 
 def test_what_ran_in_one_that_was_removed_is_there_until_it_is_forgotten(

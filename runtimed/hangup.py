@@ -35,6 +35,7 @@ class HangupWatch:
             self._poll.remove(fd)
 
     def close(self) -> None:
+        self._callbacks.clear()
         self._loop.remove_reader(self._poll.fileno())
         self._poll.close()
 
