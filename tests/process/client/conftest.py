@@ -7,30 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtimed.client import connect
-from tests.harness.daemon import Daemon, State
+from tests.harness import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runtimed.client import Client, Runtime
+    from tests.harness.daemon import Daemon, State
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    state = State.create()
-    try:
-        yield state
-    finally:
-        state.dispose()
-
-
-@pytest.fixture(scope="module")
-def daemon(state: State) -> Iterator[Daemon]:
-    daemon = Daemon(state).start()
-    try:
-        yield daemon
-    finally:
-        daemon.dispose()
+state, daemon = shared.state, shared.daemon
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,15 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from runtimed.model.text import without_ansi
-from tests.harness.daemon import Daemon, State
+from tests.harness import shared
 from tests.harness.foreign import foreign_kernel, kernel_environment
 from tests.process.daemon.adoption.waiting import adopted, until
 from tests.process.daemon.story import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.harness.daemon import Daemon, State
 
 FILES = Path(__file__).parents[2] / "data" / "nbclient"
 NOTEBOOKS = sorted(path.name for path in FILES.glob("*.ipynb"))
@@ -55,22 +57,7 @@ class HeldKernel(AsyncKernelManager):
         return True
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    state = State.create()
-    try:
-        yield state
-    finally:
-        state.dispose()
-
-
-@pytest.fixture(scope="module")
-def daemon(state: State) -> Iterator[Daemon]:
-    daemon = Daemon(state).start()
-    try:
-        yield daemon
-    finally:
-        daemon.dispose()
+state, daemon = shared.state, shared.daemon
 
 
 @pytest.fixture(scope="module", params=["launched, over ipc", "adopted, over tcp"])

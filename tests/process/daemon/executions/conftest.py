@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness.daemon import Daemon, State
+from tests.harness import shared
 from tests.process.daemon.story import WAIT_S, final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.harness.daemon import Daemon
 
 
 @dataclass
@@ -50,22 +50,7 @@ class Repl:
         return text
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    state = State.create()
-    try:
-        yield state
-    finally:
-        state.dispose()
-
-
-@pytest.fixture(scope="module")
-def daemon(state: State) -> Iterator[Daemon]:
-    daemon = Daemon(state).start()
-    try:
-        yield daemon
-    finally:
-        daemon.dispose()
+state, daemon = shared.state, shared.daemon
 
 
 @pytest.fixture(scope="module")

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.harness import shared
 from tests.harness.daemon import Daemon, State, runt
 from tests.process.daemon.adoption.waiting import until
 from tests.process.daemon.executions.conftest import Repl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LIMIT_BYTES = 3_000_000
 #: Of the outputs of the first ones, so much each: stream text that is not compressible by folding.
 OUTPUT_BYTES = 300_000
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    state = State.create()
-    try:
-        yield state
-    finally:
-        state.dispose()
-
-
-@pytest.fixture(scope="module")
-def daemon(state: State) -> Iterator[Daemon]:
-    daemon = Daemon(state).start()
-    try:
-        yield daemon
-    finally:
-        daemon.dispose()
+state, daemon = shared.state, shared.daemon
 
 
 @pytest.fixture(scope="module")

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness import shared
 from tests.harness.daemon import Daemon, State, runt
 from tests.process.daemon.executions.conftest import Repl
 from tests.process.daemon.history.test_retention import limited
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LIMIT_BYTES = 4_000_000
 BLOB_BYTES = 500_000
 
 
-@pytest.fixture(scope="module")
-def state() -> Iterator[State]:
-    state = State.create()
-    try:
-        yield state
-    finally:
-        state.dispose()
-
-
-@pytest.fixture(scope="module")
-def daemon(state: State) -> Iterator[Daemon]:
-    daemon = Daemon(state).start()
-    try:
-        yield daemon
-    finally:
-        daemon.dispose()
+state, daemon = shared.state, shared.daemon
 
 
 @pytest.fixture(scope="module")
