@@ -14,6 +14,7 @@ import pytest
 from nbformat import v4
 
 from runtimed.client import connect
+from tests.process.daemon.adoption.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +122,10 @@ def test_a_notebook_in_two_windows(state: State, app: App, jsdom: Path) -> None:
         assert page.until('["first')["cells"][0]["button"] == "interrupt"  # it has not ended
         assert other.until('["first')["cells"][0]["src"].startswith("print")
         with connect(str(state.socket), start=False) as client:
-            next(client.history()).reply("last")
+            asking = until(
+                lambda: next(client.history(status=["waiting_input"]), None), "a question"
+            )
+            asking.reply("last")
         assert page.until("'last'")["cells"][0]["outputs"] == ["first\n", "'last'"]
         page.type(0, f"{DISPLAY}; '<b>'")
         shown = other.until('["data:image')["cells"][0]

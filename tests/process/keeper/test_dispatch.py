@@ -132,7 +132,8 @@ def test_what_a_full_disk_did_not_take_is_journaled_when_there_is_space(
 def test_what_a_full_disk_made_us_drop_is_counted(keeper_of_little_memory: Any) -> None:
     client, kernel = keeper_of_little_memory
     kernel.spawn(client)
-    code = "input()\nfor i in range(200): print(i, flush=True)\ninput()\nprint('after')"
+    printed = kernel.append_truth("printed")
+    code = f"input()\nfor i in range(200): print(i, flush=True)\n{printed}\ninput()\nprint('after')"
     kernel.send(client, code, "x.1")
     client.wait("r1", lambda r: kernel.is_message(r, "input_request", "x.1"))
     answer = kernel.message("input_reply", {"value": ""})
@@ -140,8 +141,11 @@ def test_what_a_full_disk_made_us_drop_is_counted(keeper_of_little_memory: Any) 
     client.ask("send", answer, **address)
     limit(client, 1000)
     client.wait_log("a journal cannot be written")
-    # Its CPU time tells when the kernel has printed everything and waits for input again.
+    while kernel.truths() != ["printed"]:
+        time.sleep(0.01)
+    # What was printed is on its way still: it has come once neither has anything to do.
     wait_until_asleep(client.event("r1", "spawned").meta["pid"])
+    wait_until_asleep(client.keeper.pid)
     limit(client, resource.RLIM_INFINITY)
     gap = client.event("r1", "gap", reason="journal_full")
     written = kernel.text(client.keeper.records("r1"), "x.1").split()
@@ -151,10 +155,16 @@ def test_what_a_full_disk_made_us_drop_is_counted(keeper_of_little_memory: Any) 
 
 
 def wait_until_asleep(pid: int) -> None:
+    """Wait until a process uses no CPU, and not because others have it."""
     process = psutil.Process(pid)
     before = None
-    while before != (before := process.cpu_times()):
+    while before != (before := process.cpu_times()) or wants_cpu(process):
         time.sleep(0.2)
+
+
+def wants_cpu(process: psutil.Process) -> bool:
+    threads = (psutil.Process(thread.id) for thread in process.threads())
+    return any(thread.status() == psutil.STATUS_RUNNING for thread in threads)
 
 
 @pytest.fixture
