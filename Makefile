@@ -15,8 +15,8 @@ run: .venv/.ready
 test: .venv/.ready-test
 	@tools/install-kernels
 	@tools/install-packages nc=netcat-openbsd socat=socat jq=jq curl=curl npm=npm faketime=faketime tmux=tmux \
-		gcc=gcc systemctl=systemd unshare=util-linux zsh=zsh fish=fish groff=groff-base mandoc=mandoc
-	$(BIN)/python -m pytest -n 4 $(ARGS)
+		gcc=gcc systemctl=systemd unshare=util-linux bwrap=bubblewrap zsh=zsh fish=fish groff=groff-base mandoc=mandoc
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 lint: .venv/.ready-test-lint
 	$(BIN)/ruff check

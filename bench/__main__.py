@@ -17,6 +17,8 @@ FIGURES = (
     "daemon_start",
     "adoption",
     "history",
+    "with_dependencies",
+    "agents",
 )
 
 

@@ -119,6 +119,14 @@ _Row = tuple[_Columns, Searchable]
 _STATUSES = ("done", "error", "interrupted", "cancelled")
 
 
+def _client(number: int) -> dict[str, str]:
+    """Return who submitted it: one in twenty an agent, by MCP or by runt."""
+    if number % 20:
+        return {"client": "runt"}
+    client = "mcp" if number % 40 else "runt"
+    return {"client": client, "agent": "codex" if number % 60 else "claude-code"}
+
+
 def _rows(seed: random.Random, words: Words, runtimes: list[str], count: int) -> Iterator[_Row]:
     weights = [1 / (n + 2) for n in range(len(runtimes))]
     for number in range(1, count + 1):
@@ -127,7 +135,7 @@ def _rows(seed: random.Random, words: Words, runtimes: list[str], count: int) ->
         (status,) = seed.choices(_STATUSES, (90, 8, 1, 1))
         is_foreign = seed.random() < 0.4
         cell = seed.randrange(CELLS) if is_foreign else None
-        client = {"client": "foreign", "session": "s"} if is_foreign else {"client": "runt"}
+        client = {"client": "foreign", "session": "s"} if is_foreign else _client(number)
         error = f"ValueError: {words.line(3)}" if status == "error" else ""
         yield (
             (

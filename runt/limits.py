@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runt.commands.evaluate_options import MOST_S
 from runt.failures import UsageFailure
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _SUFFIXES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:iB)?", re.IGNORECASE | re.ASCII)
 _MOST_BYTES = 2**62
+_TIMES = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|)", re.IGNORECASE | re.ASCII)
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
@@ -35,6 +38,25 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         if not 1 <= size_bytes <= _MOST_BYTES:
             self.fail(f"{value} is not from 1 byte to {_MOST_BYTES} bytes.", param, ctx)
         return size_bytes
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 only
+    """A time that is not none, in seconds; ``5m`` is five minutes."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        found = _TIME.fullmatch(value.strip())
+        if found is None:
+            self.fail(f"{value!r} is not a time, such as 60s, 5m or 2h.", param, ctx)
+        time_s = float(found[1]) * _TIMES[found[2].lower()]
+        if not 0 < time_s <= MOST_S:
+            self.fail(f"{value} is not more than 0, and ten years at most.", param, ctx)
+        return time_s
 
 
 _OPTIONS = (
@@ -62,7 +84,31 @@ _OPTIONS = (
         help="Limit each process's address space, and the number of all of your processes, "
         "instead: where there are no control groups.",
     ),
+    click.option(
+        "--time-limit",
+        type=Duration(),
+        metavar="TIME",
+        help="Interrupt what runs for longer than, say, 60s, 5m or 2h.",
+    ),
+    click.option(
+        "--on-time-limit",
+        type=click.Choice(["interrupt", "detach"]),
+        help="detach: leave it running, and have nobody wait for it.",
+    ),
+    click.option(
+        "--output-limit",
+        type=Size(),
+        metavar="SIZE",
+        help="Interrupt what puts out more than, say, 50M (MiB).",
+    ),
 )
+#: Which limit each option is; the first three are the process's.
+_OF_PROCESS = {"memory_bytes": "memory", "cpus": "cpus", "tasks": "tasks"}
+_OF_EXECUTIONS = {
+    "execution_s": "time_limit",
+    "on_execution_s": "on_time_limit",
+    "output_bytes": "output_limit",
+}
 
 
 def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,14 +120,15 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def limit_parameters(options: dict[str, Any]) -> dict[str, object]:
     """Return the parameters of ``runtime.start`` for these options; none without a limit."""
-    names = {"memory_bytes": "memory", "cpus": "cpus", "tasks": "tasks"}
-    found = {name: options[option] for name, option in names.items()}
+    found = {name: options[option] for name, option in {**_OF_PROCESS, **_OF_EXECUTIONS}.items()}
     limits = {name: value for name, value in found.items() if value is not None}
+    if "on_execution_s" in limits and "execution_s" not in limits:
+        raise UsageFailure("--on-time-limit is for --time-limit, which is not given")
     if options["cpus"] is not None and math.isnan(options["cpus"]):
         raise UsageFailure("--cpus is no number")
     if not options["soft_limits"]:
         return {"limits": limits} if limits else {}
-    if not limits:
+    if not _OF_PROCESS.keys() & limits.keys():
         raise UsageFailure("--soft-limits is for --memory and --tasks; neither is given")
     if "cpus" in limits:
         raise UsageFailure("--cpus has no soft limit: a process has none for processors")

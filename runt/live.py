@@ -13,7 +13,7 @@ import time
 from runt import exits, outputs
 from runt.failures import UsageFailure
 from runt.ids import new_id, short
-from runt.shows import gap_sentence
+from runt.shows import asks_sentence, gap_sentence
 from runt.writer import StdoutLost
 
 TYPE_CHECKING = False
@@ -66,6 +66,7 @@ class Live:
         self._signals = signals
         self._shows = shows
         self._accepted = False
+        self._is_let_go = False
         self._interrupts = 0
         self._interrupt_sent = False
         self._interrupt_answered = False
@@ -110,6 +111,9 @@ class Live:
     def _follow(self) -> int:
         while not self._is_over():
             self._turn()
+            if self._is_let_go and self.status not in exits.BY_STATUS:
+                self._writer.put_line(2, f"runt: {short(self.id)}: {self.reason}\n")
+                raise Detached(exits.WAIT_EXPIRED)
         self.drain()
         if isinstance(self._stdout_lost, BrokenPipeError):
             return exits.STDOUT_CLOSED
@@ -189,7 +193,10 @@ class Live:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         data = event["data"]
-        if event["type"] == "output":
+        self._shows.event(self._writer, event)
+        if event["type"] == "output" and self._shows.is_silent:
+            self._show(data)
+        elif event["type"] == "output":
             self._held.append(data)
             for reference in outputs.blobs(data):
                 self._fetch(reference)
@@ -206,12 +213,12 @@ class Live:
             prompt = question.get("prompt") or ""
             self._answers.ask(prompt, password=bool(question.get("password")))
         else:
-            hint = f"`runt reply {short(self.id)} TEXT` answers it"
-            self._writer.put_line(2, f"runt: {short(self.id)} waits for input; {hint}\n")
+            self._writer.put_line(2, f"runt: {asks_sentence(self.id, question)}\n")
 
     def _on_change(self, event: dict[str, Any]) -> None:
         change = event["data"]
         self.reason = change.get("reason", self.reason)
+        self._is_let_go |= bool(change.get("detached"))
         self.status = change.get("status", self.status)
         if self.status != "waiting_input" and self._answers.asked:
             self._answers.dismiss()

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from runt import completing, exits, jsonout, session
-from runt.commands.evaluate_options import MOST_S, OPTIONS, Option, split
+from runt.commands.evaluate_options import (
+    LEAST_CHARS,
+    MOST_CHARS,
+    MOST_S,
+    OPTIONS,
+    Option,
+    split,
+)
+from runt.failures import UsageFailure
 from runt.ids import short
+from runtimed.client.connecting import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,16 +75,23 @@ whose_option = click.option(
     default=None,
     help="Only through runtimed, or only elsewhere.",
 )
+by_option = click.option(
+    "--by",
+    metavar="NAME",
+    help="Only what came from this agent, or this kind of client: `mcp` means all of MCP.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
 
 
-def runtimes_argument(status: str = "alive") -> Callable[[Callable[..., T]], Callable[..., T]]:
+def runtimes_argument(
+    status: str = "alive", *, required: bool = True
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Add RUNTIME..., of which shells offer those that are ``alive``, ``dead``, or ``all``."""
     return click.argument(
         "runtimes",
         nargs=-1,
-        required=True,
+        required=required,
         metavar="RUNTIME...",
         shell_complete=completing.runtimes(status),
     )
@@ -90,6 +106,45 @@ executions_argument = click.argument(
 )
 
 
+def ending_arguments(function: Callable[..., T]) -> Callable[..., T]:
+    """Add RUNTIME... and ``--by``, one of which says what is to end; see `to_end`."""
+    by = click.option(
+        "--by",
+        metavar="NAME",
+        help="All that this agent, or this kind of client, has started: `mcp` means all of MCP.",
+    )
+    return runtimes_argument(required=False)(by(function))
+
+
+def to_end(runtimes: tuple[str, ...], by: str | None) -> tuple[str, ...]:
+    """Return what is to end: the runtimes that are named, or all that somebody has started."""
+    if by is None:
+        if not runtimes:
+            raise UsageFailure("name a RUNTIME, or with --by who has started them")
+        return runtimes
+    if runtimes:
+        raise UsageFailure("name runtimes or give --by, not both")
+    # Before the list is made: what waits for its environment is not on it yet.
+    called_off = _called_off(by)
+    found = session.call("runtime.list", {"by": by})
+    if called_off:
+        starts = "a start" if called_off == 1 else f"{called_off} starts"
+        click.echo(f"runt: called off {starts} of {by}, under way", err=True)
+    elif not found:
+        click.echo(f"runt: nothing that {by} has started is alive", err=True)
+    return tuple(runtime["id"] for runtime in found)
+
+
+def _called_off(by: str) -> int:
+    """Call off the starts of somebody that are under way; return how many there were."""
+    try:
+        return int(session.call("runtime.call_off", {"by": by})["starts"])
+    except CallFailed as failure:
+        if failure.name != "MethodNotFound":
+            raise
+        return 0  # an older daemon's starts are listed at once
+
+
 def for_each(references: tuple[str, ...], act: Callable[[str], int | None]) -> int:
     """Act on each; those that fail are said on stderr, and the first failure's exit code stays."""
     code = exits.OK
@@ -101,11 +156,23 @@ def for_each(references: tuple[str, ...], act: Callable[[str], int | None]) -> i
 
 def start_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how a runtime is started."""
-    names = ("python", "name", "env", "clean_env")
+    names = ("python", "name", "env", "clean_env", "with")
     for option in reversed([o for o in OPTIONS if o.name in names]):
         help = option.help.replace(", if one has to be started", "").replace(", likewise", "")
         function = click.option(*_names(option), help=help, **_how(option))(function)
     return function
+
+
+def presentation_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say in which form outputs are printed; see `runt.presenting`."""
+    for option in reversed([o for o in OPTIONS if o.name in PRESENTATION]):
+        help = option.help.replace("Once it is over, print", "Print")
+        function = click.option(*_names(option), help=help, **_how(option))(function)
+    return function
+
+
+#: Names of the options that `presentation_options` adds.
+PRESENTATION = ("format", "max_chars", "save_images")
 
 
 def evaluation_command(
@@ -145,6 +212,7 @@ _COMPLETED = {
     "KERNEL": completing.kernels,
     "PATH": completing.files,
     "FILE": completing.files,
+    "DIR": completing.files,
 }
 
 
@@ -162,6 +230,8 @@ def _how(option: Option) -> dict[str, Any]:
         how["multiple"] = True
     elif option.kind == "seconds":
         how["type"] = Seconds()
+    elif option.kind == "chars":
+        how["type"] = click.IntRange(LEAST_CHARS, MOST_CHARS)
     elif isinstance(option.kind, tuple):
         how["type"] = click.Choice(option.kind)
     return how

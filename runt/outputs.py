@@ -8,6 +8,7 @@ from __future__ import annotations
 from runtimed.client.blobs import is_blob as is_blob
 from runtimed.client.blobs import of_blob as of_blob
 from runtimed.client.blobs import with_blobs as with_blobs
+from runtimed.model.text import size as size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,18 +71,6 @@ def _length(mime: str, value: object) -> int:
     if mime.startswith(("image/", "audio/", "video/")) and mime != "image/svg+xml":
         return len(text.rstrip("\n=")) * 3 // 4
     return len(text.encode("utf-8", "replace"))
-
-
-def size(bytes_: int) -> str:
-    """Return a size as people read it."""
-    if bytes_ < 1000:
-        return f"{bytes_} B"
-    scaled = float(bytes_)
-    for unit in ("KB", "MB", "GB"):
-        scaled /= 1000
-        if scaled < 999.5 or unit == "GB":
-            return f"{scaled:.0f} {unit}" if scaled >= 9.95 else f"{scaled:.1f} {unit}"
-    raise AssertionError(bytes_)
 
 
 def blobs(value: object) -> list[dict[str, Any]]:

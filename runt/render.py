@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runt.ids import short
 from runt.outputs import size
+from runt.session import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,8 @@ def _state(runtime: dict[str, Any]) -> str:
         return status
     if ended["reason"] == "oom":
         return "dead (out of memory)"
+    if ended["reason"] == "idle":
+        return "dead (idle)"
     if ended["reason"] == "not_started":
         return "dead (not started)"
     if ended["reason"] == "shutdown_request":
@@ -77,6 +80,16 @@ def owner(runtime: dict[str, Any]) -> str:
     if owned.get("path") or owned.get("url"):
         return home(owned.get("path") or owned["url"])
     return f"{owned.get('name') or '?'} ({owned.get('pid') or '?'})"
+
+
+def requester(by: dict[str, Any] | None) -> str:
+    """Return who asked for something: an agent by its name, ``you`` for whoever uses runt."""
+    if by is None:
+        return "-"
+    client = str(by["client"])
+    if by.get("agent"):
+        return f"{by['agent']} ({client})"
+    return "you" if client == CLIENT else client
 
 
 def last_words(runtime: dict[str, Any]) -> str:
@@ -114,9 +127,12 @@ WIDE_COLUMNS: tuple[Column, ...] = (
     ("Private", _private),
     ("Environment", lambda r: home(r["environment"])),
     ("Project", lambda r: home(r["project"])),
+    ("Started By", lambda r: requester(r.get("started_by"))),
 )
 #: The last of the wide ones, there where it says something: where not all is recorded.
 RECORD_COLUMN: Column = ("Record", lambda r: r.get("record", "all"))
+#: Likewise: where agents are let see one.
+SHARED_COLUMN: Column = ("Shared", lambda r: "yes" if r.get("shared") else "no")
 #: The last of those of dead ones, there where a kernel has said something before its end.
 WORDS_COLUMN: Column = ("Last Words", lambda r: cut(last_words(r) or "-", _WORDS_WIDTH))
 _WORDS_WIDTH = 60
@@ -127,6 +143,7 @@ ENVIRONMENT_COLUMNS: tuple[Column, ...] = (
     ("Kind", lambda e: e["kind"]),
     ("Name", lambda e: e["name"]),
     ("Language", lambda e: e["language"] or "-"),
+    ("Version", lambda e: e.get("python_version") or "-"),
     ("Path", lambda e: home(e["path"])),
     ("", lambda e: e["unusable"] or ("default" if e["default"] else "")),
 )

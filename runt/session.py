@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runt import exits
-from runt.failures import Failure
+from runt.failures import Failure, UsageFailure
 from runtimed.client.connecting import CallFailed, HungUp, Nobody, dial
 from runtimed.client.lines import LineClient
 from runtimed.paths import socket_path
@@ -33,7 +33,7 @@ def connect(*, start: bool = True) -> LineClient:
     for _ in range(ATTEMPTS):
         client = LineClient(_dialled(path, start=start), path)
         try:
-            client.hello(CLIENT)
+            client.hello(CLIENT, agent())
         except CallFailed as failure:
             if not isinstance(failure, HungUp) and failure.name != "ShuttingDown":
                 raise
@@ -41,6 +41,22 @@ def connect(*, start: bool = True) -> LineClient:
         else:
             return client
     raise gone
+
+
+def agent() -> str | None:
+    """Return the agent that runt works for, as RUNT_AGENT says. Raises `UsageFailure`."""
+    from os import environ
+
+    name = environ.get("RUNT_AGENT") or None
+    if name is not None and not (
+        len(name) <= 64 and name.isascii() and name.translate(_SIGNS).isalnum()
+    ):
+        detail = "letters, digits, dot, hyphen and underscore, 64 at most"
+        raise UsageFailure(f"RUNT_AGENT is {name[:100]!r}; an agent's name has {detail}")
+    return name
+
+
+_SIGNS = dict.fromkeys(map(ord, "._-"), "0")
 
 
 def _dialled(path: str, *, start: bool) -> socket:

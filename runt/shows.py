@@ -29,6 +29,14 @@ class Shows:
         #: stdout, if its reader can go away without our writing to it.
         self.watched_stdout = 1 if is_pipe(1) else None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing that `show` gets is shown."""
+        return self._silent
+
+    def event(self, writer: Writer, event: dict[str, Any]) -> None:
+        """Queue what is to be shown of an event itself, whatever it is about: nothing."""
+
     def show(self, writer: Writer, operation: dict[str, Any]) -> None:
         """Queue the text of an operation."""
         op = operation["op"]
@@ -55,6 +63,31 @@ class Shows:
             writer.put_line(fd, text)
 
 
+class Lines(Shows):
+    """Each event as a line of JSON, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(silent=True)
+
+    def event(self, writer: Writer, event: dict[str, Any]) -> None:
+        from runt.jsonout import SCHEMA, line
+
+        known = {name: value for name, value in event.items() if name != "subscription"}
+        writer.put(1, line({"schema": SCHEMA, "event": known}))
+
+
+def asks_sentence(id: str, question: dict[str, Any]) -> str:
+    """Return what to say of an execution that asks, where nobody can answer at once."""
+    prompt = f" ({question['prompt']!r})" if question.get("prompt") else ""
+    if question.get("password"):
+        # Whoever reads this may be an agent, whose words go through the host of a model.
+        return (
+            f"{short(id)} asks for a password{prompt}, which an agent leaves to the person: "
+            f"`runt reply {short(id)}` in a terminal takes it"
+        )
+    return f"{short(id)} waits for input{prompt}; `runt reply {short(id)} TEXT` answers it"
+
+
 def gap_sentence(gap: dict[str, Any]) -> str:
     """Return what a gap on the record means, for people."""
     parts = gap.get("parts") or [gap]
@@ -66,10 +99,16 @@ def gap_sentence(gap: dict[str, Any]) -> str:
     return f"{what} did not reach runtimed here ({reasons})"
 
 
+def removed_sentence(removed: dict[str, Any]) -> str:
+    """Return what the tombstone of an execution's outputs means, for people."""
+    what = f"{outputs.size(removed['size_bytes'])} of output were removed {removed['reason']}"
+    return f"{what}, at {removed['at']}"
+
+
 def ended_sentence(id: str, status: str, reason: str | None) -> str | None:
     """Return what is to be said on stderr about a final status, if anything."""
     if status in ("done", "error", "interrupted"):
-        return None
+        return f"{short(id)}: {reason}" if reason else None
     named = {"kernel_died": "the kernel died"}.get(status, status)
     return f"{short(id)}: {named}" + (f": {reason}" if reason else "")
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 
 from runt import project
+from runt.building import split_packages
 from runt.failures import UsageFailure
 from runt.utf8 import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+#: Options that say how a runtime is started: one that is named was.
+_OF_STARTING = ("kernel", "python", "name", "env", "clean_env", "with")
 
 
 def parameters(options: dict[str, object], *, detached: bool) -> dict[str, object]:
@@ -49,7 +54,7 @@ def which_runtime(options: dict[str, object]) -> dict[str, object]:
     if options.get("rm"):
         return start_parameters(options)
     named = options.get("runtime") or os.environ.get("RUNT_RUNTIME")
-    wishes = [w for w in ("kernel", "python", "name", "env", "clean_env") if options.get(w)]
+    wishes = [w for w in _OF_STARTING if options.get(w)]
     if named:
         if wishes:
             source = "--runtime" if options.get("runtime") else "RUNT_RUNTIME"
@@ -76,6 +81,11 @@ def start_parameters(options: dict[str, object]) -> dict[str, object]:
             params[parameter] = as_place(str(options[option]))
     if options.get("name"):
         params["name"] = options["name"]
+    packages: Any = options.get("with")
+    if packages:
+        params["dependencies"] = split_packages(packages)
+        if not params["dependencies"]:
+            raise UsageFailure("--with names no package")
     return params
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
+from functools import partial
 
 from runt import exits, session
 from runt.ids import new_id, short
@@ -74,7 +75,7 @@ class _Starting:
             ready = dict(poll.poll())
             for number in signals.take():
                 self._exit_code = exits.of_signal(number)
-                signals.leaving_default(self._end)()
+                signals.leaving_default(partial(self._end, client))()
             if client.fileno() in ready:
                 answer = self._answer(client, request_id)
                 if answer is not None:
@@ -101,15 +102,31 @@ class _Starting:
             raise Detached(self._exit_code)
         return runtime
 
-    def _end(self) -> None:
-        """End what is being started, if it is there yet; else its answer tells of it."""
-        if "name" not in self._params:
+    def _end(self, client: LineClient) -> None:
+        """End what is being started, if it is there yet; else its answer tells of it.
+
+        Raises `Detached` where packages may have to be installed first, which takes minutes: who
+        hangs up then has started nothing.
+        """
+        if self._is_removed() or not (
+            self._params.get("dependencies") or "# /// script" in self._params.get("code", "")
+        ):
             return
+        client.close()
+        self._is_removed()  # which may have come meanwhile
+        raise Detached(self._exit_code or exits.OK)
+
+    def _is_removed(self) -> bool:
+        """Remove what was started if it is there; say whether it was."""
+        if "name" not in self._params:
+            return False
         try:
             found = session.call("runtime.get", {"runtime": self._params["name"]})
         except CallFailed:
-            return
+            return False
         # The name may be that of somebody else's, or the beginning of it; an id begins with its
         # time.
-        if found["name"] == self._params["name"] and found["id"][:10] >= self._begun[:10]:
+        is_ours = found["name"] == self._params["name"] and found["id"][:10] >= self._begun[:10]
+        if is_ours:
             remove(found["id"])
+        return bool(is_ours)

@@ -10,6 +10,13 @@ from runt.failures import UsageFailure
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+def age_s(text: str) -> float:
+    """Return how long ``30d`` is, in seconds. Raises `UsageFailure`."""
+    if found := re.fullmatch(r"([0-9]{1,6})([smhdw])", text):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
+    raise UsageFailure(f"{text!r} is no length of time; 90s, 12h, 30d and 8w are")
+
+
 def moment(text: str, now: datetime) -> str:
     """Return the moment as the API wants it (RFC 3339, UTC, milliseconds). Raises `UsageFailure`.
 

@@ -119,6 +119,12 @@ def check_private(directory: str) -> None:
         raise UnsafePath(f"{directory} has mode {mode}; it must be 0700 ({advice})")
 
 
+def check_ours(path: str) -> None:
+    """Raise `UnsafePath` unless it belongs to us; `OSError` where it is not there."""
+    if (uid := os.lstat(path).st_uid) != os.getuid():
+        raise UnsafePath(f"{path} belongs to uid {uid}, not to us; it is to be removed")
+
+
 def check_usable(directory: str) -> None:
     """Raise `UnsafePath` or `OSError` where `private_dir` could not have a socket's directory here.
 
@@ -145,6 +151,15 @@ def state_dir() -> str:
     import platformdirs
 
     return platformdirs.user_state_dir("runtimed", appauthor=False)
+
+
+def cache_dir() -> str:
+    """Return the cache directory: ``RUNTIMED_CACHE_DIR``, else platformdirs' user cache."""
+    if given := os.environ.get("RUNTIMED_CACHE_DIR"):
+        return os.path.abspath(given)
+    import platformdirs
+
+    return platformdirs.user_cache_dir("runtimed", appauthor=False)
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from runt import exits, session, submission
-from runt.failures import UsageFailure
+from runt import building, exits, session, submission
+from runt.failures import DeniedFailure, UsageFailure
 from runt.ids import new_id, short
 
 TYPE_CHECKING = False
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     import click
+
+#: Types of events that are needed where output is asked for at the end.
+_WITHOUT_OUTPUT = ["execution", "input", "gap"]
 
 HELP = """\
 Run code, show what it prints as it prints it, and then its value.
@@ -42,6 +45,7 @@ def evaluate(options: dict[str, Any]) -> int:
     detached = bool(options["detach"])
     params = submission.parameters(options, detached=detached)
     params.setdefault("id", new_id())
+    building.announce(params)
     if detached:
         from runt.commands.submit import submit
 
@@ -55,9 +59,18 @@ def _check(options: dict[str, Any]) -> None:
     wanted = [f"--{f}" for f in ("json", "quiet", "raw", "value") if options[f]]
     if len(wanted) > 1 and wanted != ["--raw", "--value"]:
         raise UsageFailure(f"{wanted[0]} and {wanted[1]} exclude each other")
+    if _has_form(options):
+        from runt import presenting
+
+        presenting.check(options)
+        for other in wanted:
+            if other != "--json" and _is_at_end(options):
+                form = "--format" if options["format"] else "--max-chars"
+                raise UsageFailure(f"{form} and {other} exclude each other")
     if options["detach"]:
-        for other in ("rm", "raw", "value", "wait"):
+        for other in ("rm", "raw", "value", "wait", "format", "max_chars", "save_images"):
             if options[other]:
+                other = other.replace("_", "-")
                 raise UsageFailure(f"--detach and --{other} exclude each other")
     if options["rm"] and options["runtime"]:
         raise UsageFailure("--rm makes a runtime of its own; --runtime names one that is there")
@@ -69,22 +82,26 @@ def follow(params: dict[str, Any], options: dict[str, Any]) -> int:
     """Submit and follow to the end; print what was asked for."""
     from runt.feed import Feed
     from runt.live import Detached, Live
-    from runt.shows import Shows, ended_sentence
+    from runt.shows import Lines, Shows, ended_sentence
     from runt.signals import Signals
     from runt.terminal import Answers
     from runt.writer import Writer
 
     form = "text" if options["raw"] else options["value"]
     writer = Writer()
+    is_at_end = _is_at_end(options)
     shows = Shows(
         streams_to=2 if form else None,
         results=not form,
-        silent=options["json"] or options["quiet"],
+        silent=options["quiet"] or is_at_end,
     )
+    if options["json"] and not is_at_end:
+        shows = Lines()
     with Signals() as signals:
         feed = Feed(
             signals.leaving_default(session.connect),
-            {"execution": params["id"]},
+            # What is shown at the end need not come here as it is printed.
+            {"execution": params["id"], **({"types": _WITHOUT_OUTPUT} if is_at_end else {})},
             # An id that the caller brings may be one that ran already.
             since="start" if options["id"] else None,
             again_from="start",
@@ -100,15 +117,16 @@ def follow(params: dict[str, Any], options: dict[str, Any]) -> int:
             code = detached.exit_code
             if code == exits.WAIT_EXPIRED:
                 live.drain()
-            _say(_left_behind(params["id"], live.is_accepted, options))
-            if code != exits.WAIT_EXPIRED or not options["json"]:
+            left = _left_behind(live, options)
+            if code != exits.WAIT_EXPIRED or not (options["json"] or _has_form(options)):
+                _say(left)
                 return code
+            return _finish(params["id"], live, form, options, code, left)
         finally:
             feed.close()
     sentence = ended_sentence(params["id"], live.status, live.reason)
-    if sentence and code not in (exits.STDOUT_CLOSED, exits.WAIT_EXPIRED):
-        sys.stderr.write(f"runt: {sentence}\n")
-    return _finish(params["id"], live, form, options, code)
+    left = f"runt: {sentence}\n" if sentence and code != exits.STDOUT_CLOSED else ""
+    return _finish(params["id"], live, form, options, code, left)
 
 
 def _say(sentence: str) -> None:
@@ -120,26 +138,65 @@ def _say(sentence: str) -> None:
         pass
 
 
-def _left_behind(id: str, is_accepted: bool, options: dict[str, Any]) -> str:
+def _left_behind(live: Any, options: dict[str, Any]) -> str:
+    id = short(live.id)
     if options["rm"]:
-        return f"{short(id)} ends with its runtime\n"
-    return f"{short(id)} still running\n" if is_accepted else f"{short(id)} not accepted yet\n"
+        return f"{id} ends with its runtime\n"
+    if not live.is_accepted:
+        return f"{id} not accepted yet\n"
+    if not _is_at_end(options):
+        return f"{id} still running\n"
+    status = "waiting for input" if live.status == "waiting_input" else live.status
+    if status == "queued":
+        from runt.presenting import before
+
+        status += before(live.id)
+    budget = f" --max-chars {options['max_chars']}" if options["max_chars"] else ""
+    see = f"`runt output {id} --wait 60{budget}` waits for it and shows it"
+    return f"{id} still {status}; {see}, `runt interrupt {id}` ends it\n"
 
 
-def _finish(id: str, live: Any, form: str | None, options: dict[str, Any], code: int) -> int:
+def _finish(
+    id: str, live: Any, form: str | None, options: dict[str, Any], code: int, sentence: str
+) -> int:
+    """Print what was asked for, and the sentence about its end; return the exit code."""
     from runt.shows import value_text
 
+    if not _is_at_end(options):
+        _say(sentence)
+        sentence = ""
     if code == exits.STDOUT_CLOSED:
         return code
-    if options["json"]:
-        from runt.jsonout import print_document
+    if _has_form(options) or options["json"]:
+        from runt.presenting import present
 
-        print_document("execution", session.call("execution.get", {"execution": id}))
-    elif options["quiet"]:
+        try:
+            said = present(id, options)
+        except DeniedFailure as failure:  # its images; the code is not over, or it is
+            _say(sentence)
+            if code != exits.WAIT_EXPIRED:
+                raise
+            _say(f"runt: {failure}\n")
+            return code
+        # Of what was shown at the end nobody has seen yet what it raised.
+        code = said if live.status == "error" and _is_at_end(options) else code
+    if options["quiet"]:
         sys.stdout.write(f"{short(id)}\n")
     elif form and live.status == "done":
         sys.stdout.write(value_text(live.result, form))
+    sys.stdout.flush()
+    _say(sentence)
     return code
+
+
+def _has_form(options: dict[str, Any]) -> bool:
+    """Say whether more is asked for than what it prints as it prints it."""
+    return any(options.get(name) is not None for name in ("format", "max_chars", "save_images"))
+
+
+def _is_at_end(options: dict[str, Any]) -> bool:
+    """Say whether nothing is shown before it is over."""
+    return options.get("format") is not None or options.get("max_chars") is not None
 
 
 def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
@@ -147,8 +204,10 @@ def _throwaway(params: dict[str, Any], options: dict[str, Any]) -> int:
     from runt import throwaway
     from runt.live import Detached
 
-    names = ("project", "cwd", "env", "kernel_name", "environment", "name")
+    names = ("project", "cwd", "env", "kernel_name", "environment", "name", "dependencies")
     start: dict[str, Any] = {name: params.pop(name) for name in names if name in params}
+    if building.HEADER in params["code"]:
+        start["code"] = params["code"]
     start.setdefault("name", f"throwaway-{short(params['id'])}")
     try:
         runtime = throwaway.start(start)

@@ -10,9 +10,12 @@ from __future__ import annotations
 #: Ten years: more is a mistake, and too much for what takes it at the other end.
 MOST_S = 315_360_000.0
 
+#: What a text may be told to fit into (`runtimed.api.rendering`).
+LEAST_CHARS, MOST_CHARS = 200, 1_000_000
+
 
 class Option:
-    """One option. ``kind``: flag, text, many, seconds, count, or a tuple of choices."""
+    """One option. ``kind``: flag, text, many, seconds, chars, or a tuple of choices."""
 
     __slots__ = ("flags", "help", "kind", "metavar", "name", "verbs")
 
@@ -49,6 +52,13 @@ OPTIONS = (
         "--env", "many", "A variable for the kernel, likewise. May be repeated.", "NAME[=VALUE]"
     ),
     Option("--clean-env", "flag", "Start it without the caller's environment."),
+    Option(
+        "--with",
+        "many",
+        "Packages that it has, such as pandas or 'numpy>=2', likewise: it runs in an environment "
+        "of its own, built once. With commas, or repeated.",
+        "PACKAGES",
+    ),
     Option("--file -f", "text", "Take the code from this file.", "FILE"),
     Option("--group", "text", "A failing execution cancels what is queued of its group.", "GROUP"),
     Option("--no-stop-on-error", "flag", "If this one fails, its group goes on."),
@@ -78,7 +88,28 @@ OPTIONS = (
         "Print the value alone; other output goes to stderr.",
         verbs="eval",
     ),
-    Option("--json", "flag", "Print the execution as one JSON document."),
+    Option(
+        "--format",
+        ("text", "markdown", "json", "html"),
+        "Once it is over, print what it has put out as text without control sequences, as "
+        "Markdown, as the execution's JSON document, or as HTML.",
+        verbs="eval",
+    ),
+    Option(
+        "--max-chars",
+        "chars",
+        "Print N characters at most, 200 or more: head and tail, what is missing counted, and "
+        "the command that gets it.",
+        "N",
+        "eval",
+    ),
+    Option("--save-images", "text", "Save its images as files in this directory.", "DIR", "eval"),
+    Option(
+        "--json",
+        "flag",
+        "Print JSON: each event in a line as it comes, and the execution's document in the last "
+        "one. Of submit, the document.",
+    ),
     Option("--quiet -q", "flag", "Print only the execution's id."),
 )
 
@@ -136,6 +167,11 @@ def _take(found: dict[str, object], option: Option, value: str) -> bool:
         except ValueError:
             return False
         return 0 <= seconds <= MOST_S  # so nan is none
+    elif option.kind == "chars":
+        if not (value.isascii() and value.isdigit() and len(value) <= len(str(MOST_CHARS))):
+            return False
+        found[option.name] = chars = int(value)
+        return LEAST_CHARS <= chars <= MOST_CHARS
     elif isinstance(option.kind, tuple):
         found[option.name] = value
         return value in option.kind

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runt import jsonout
+from runt.agents_page import PAGE
 from runt.failures import NotFoundFailure
 from runt.options import json_option, quiet_option
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 TOPICS = {
+    "agents": PAGE,
     "recording": """\
 What runs in the kernels of this user is written down, whoever runs it, with its code, its outputs
 and how it ended: in a notebook, in a console, through runt. It is kept on this machine, in the
@@ -49,7 +51,7 @@ def _complete(
 @quiet_option
 @json_option
 def command(topic: str | None, quiet: bool, as_json: bool) -> None:
-    """Tell about a verb, or about a TOPIC: recording."""
+    """Tell about a verb, or about a TOPIC: agents, recording."""
     text = _text(click.get_current_context().find_root(), topic)
     if as_json:
         jsonout.print_document("help", text)

@@ -12,7 +12,7 @@ import click
 from runt import completing, jsonout, render, session
 from runt.failures import ConflictFailure
 from runt.ids import short
-from runt.options import json_option, quiet_option, whose_option
+from runt.options import by_option, json_option, quiet_option, whose_option
 from runt.when import moment
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ def time_of(execution: dict[str, Any]) -> str:
 
 
 def who(execution: dict[str, Any]) -> str:
-    """Return who requested it, `you` for whoever uses runt."""
-    client = execution["requested_by"]["client"]
-    return "you" if client == session.CLIENT else str(client)
+    """Return who requested it: an agent by its name, `you` for whoever uses runt."""
+    return render.requester(execution["requested_by"])
 
 
 def first_line(execution: dict[str, Any]) -> str:
@@ -79,11 +78,15 @@ COLUMNS: tuple[render.Column, ...] = (
 @click.option("--since", metavar="WHEN", help="Only from then on: RFC 3339, or how long ago (2d).")
 @click.option("--until", metavar="WHEN", help="Only before: as --since.")
 @whose_option
+@by_option
 @click.option("--pinned", is_flag=True, help="Only those that are pinned.")
 @quiet_option
 @json_option
 def command(runtime: str | None, number: int, quiet: bool, as_json: bool, **filters: Any) -> None:
     """List what was run, newest first, whoever ran it: `you` through runt, `foreign` elsewhere.
+
+    `--by mcp` is the trail of what agents did: who, when, in which runtime, what, and what came of
+    it.
 
     Of a notebook: what was run in any kernel that it has had, by any name that it has had. --grep
     takes the text as it is, but for the case of ASCII letters; `runt search` finds words, in
@@ -114,6 +117,7 @@ def filter_parameters(
     until: str | None,
     grep: str | None = None,
     pinned: bool = False,
+    by: str | None = None,
 ) -> dict[str, Any]:
     """Return the parameters of ``execution.list`` that the options stand for."""
     now = datetime.now(UTC)
@@ -124,6 +128,8 @@ def filter_parameters(
     }
     if mine is not None:
         params["foreign"] = not mine
+    if by is not None:
+        params["by"] = by
     if status:
         params["status"] = list(status)
     if grep is not None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
-from runt.options import end_all, json_option, quiet_option, runtimes_argument
+from runt.options import end_all, ending_arguments, json_option, quiet_option, to_end
 
 
 @click.command("kill")
-@runtimes_argument()
+@ending_arguments
 @click.option("--force", is_flag=True, help="Also those that somebody else started.")
 @quiet_option
 @json_option
-def command(runtimes: tuple[str, ...], force: bool, quiet: bool, as_json: bool) -> int:
+def command(
+    runtimes: tuple[str, ...], by: str | None, force: bool, quiet: bool, as_json: bool
+) -> int:
     """Kill the processes of runtimes, and all below them, at once."""
     params: dict[str, object] = {"force": True} if force else {}
-    return end_all("runtime.kill", "killed", params, runtimes, quiet=quiet, as_json=as_json)
+    meant = to_end(runtimes, by)
+    return end_all("runtime.kill", "killed", params, meant, quiet=quiet, as_json=as_json)

@@ -20,11 +20,22 @@ from runtimed.client.connecting import CallFailed
     type=click.Choice(["adopted", "launched"]),
     help="Only those that others started, or that runtimed did.",
 )
+@click.option(
+    "--by",
+    metavar="NAME",
+    help="Only those that this agent, or this kind of client, has started: `mcp` is all of MCP.",
+)
 @click.option("--wide", "-w", is_flag=True, help="All columns, however wide.")
 @quiet_option
 @json_option
 def command(
-    all_: bool, kernel: str | None, origin: str | None, wide: bool, quiet: bool, as_json: bool
+    all_: bool,
+    kernel: str | None,
+    origin: str | None,
+    by: str | None,
+    wide: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """List the runtimes, whoever started them. Starts nothing."""
     params: dict[str, object] = {"all": all_}
@@ -32,6 +43,8 @@ def command(
         params["kernel"] = kernel
     if origin is not None:
         params["origin"] = origin
+    if by is not None:
+        params["by"] = by
     runtimes = session.call("runtime.list", params, start=False)
     if as_json:
         jsonout.print_document("runtimes", runtimes)
@@ -49,6 +62,8 @@ def _columns(runtimes: list[dict[str, Any]], wide: bool) -> tuple[render.Column,
         columns += (render.WORDS_COLUMN,)
     if wide and any(runtime.get("record", "all") != "all" for runtime in runtimes):
         columns += (render.RECORD_COLUMN,)
+    if wide and any(runtime.get("shared") for runtime in runtimes):
+        columns += (render.SHARED_COLUMN,)
     return columns
 
 

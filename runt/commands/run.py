@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runt import completing, exits, session, throwaway
+from runt import building, completing, exits, session, throwaway
 from runt.commands.evaluate_options import defaults
 from runt.failures import UsageFailure
 from runt.ids import short
@@ -18,7 +18,7 @@ from runt.options import Seconds, json_option, quiet_option, start_options
 from runt.submission import start_parameters
 
 #: Options that say how a runtime is started: one that is joined was.
-_OF_STARTING = ("python", "name", "env", "clean_env", "timeout")
+_OF_STARTING = ("python", "name", "env", "clean_env", "with", "timeout")
 
 
 @click.command("run")
@@ -72,6 +72,7 @@ def command(
         if options["timeout"] is not None:
             params["start_timeout_s"] = options["timeout"]
         params |= limit_parameters(options)
+        building.announce(params)
         try:
             runtime = throwaway.start(params, idle_stop_s=None)
         except Detached as detached:

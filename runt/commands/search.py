@@ -10,7 +10,7 @@ import click
 from runt import completing, jsonout, render, session
 from runt.commands.history import filter_parameters, first_line, time_of, who
 from runt.ids import short
-from runt.options import json_option, quiet_option, whose_option
+from runt.options import by_option, json_option, quiet_option, whose_option
 from runt.shows import takes_colour
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"
 @click.option("--since", metavar="WHEN", help="Only from then on: RFC 3339, or how long ago (2d).")
 @click.option("--until", metavar="WHEN", help="Only before: as --since.")
 @whose_option
+@by_option
 @click.option(
     "-n",
     "--number",

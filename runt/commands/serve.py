@@ -1,4 +1,4 @@
-"""``runt serve``: the daemon's HTTP on a TCP port, for who has the token."""
+"""``runt serve``: the daemon's HTTP on a TCP port, and MCP, for who has the token."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import errno
 import os
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from runt import exits, jsonout, session
+from runt.commands.mcp.scope import scope_of, scope_options
 from runt.failures import ConflictFailure, DeniedFailure, Failure, UsageFailure
 from runt.options import json_option, quiet_option
 from runtimed.paths import State, UnsafePath, private_dir, socket_path, state_dir
@@ -18,8 +20,15 @@ from runtimed.paths import State, UnsafePath, private_dir, socket_path, state_di
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any
 
+    from runtimed.gateway.beside import Application
     from runtimed.gateway.guard import Rules
+    from runtimed.mcp.sight import Scope
+
+#: Where MCP's clients find it.
+_MCP = "/mcp"
 
 
 @click.command("serve")
@@ -54,6 +63,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Listen where other machines reach it. Nothing is encrypted, the token neither.",
 )
+@click.option(
+    "--mcp-only",
+    is_flag=True,
+    help="Serve /mcp and nothing else: then the token gives what the tools give, and no more.",
+)
+@partial(scope_options, prefix="mcp-")
 @quiet_option
 @json_option
 def command(
@@ -63,13 +78,19 @@ def command(
     origins: tuple[str, ...],
     hosts: tuple[str, ...],
     allow_remote: bool,
+    mcp_only: bool,
     quiet: bool,
     as_json: bool,
+    **options: Any,
 ) -> int:
-    """Serve the daemon's HTTP on a TCP port, until it is interrupted.
+    """Serve the daemon's HTTP on a TCP port, until it is interrupted; and MCP, at /mcp.
 
     Requests need `Authorization: Bearer TOKEN`. It starts the daemon where it does not run, and
     prints the address that it serves. The exit code is 0 after SIGTERM.
+
+    What --mcp-project, --mcp-runtime, --mcp-all, --mcp-read-only and --mcp-agent say is for agents
+    at /mcp, as for `runt mcp`. The rest of the API is all there for who has the token, unless
+    --mcp-only leaves it away.
     """
     path, token = _token(token_file)
     if print_token:
@@ -88,12 +109,14 @@ def command(
 
         def announce() -> None:
             if as_json:
-                jsonout.print_document("serve", {"url": url, "token_file": path})
+                document = {"url": url, "mcp": f"{url}{_MCP}", "token_file": path}
+                jsonout.print_document("serve", document)
             else:
-                click.echo(url if quiet else f"serving {url}, token in {path}")
+                place = f"{url}{_MCP}" if mcp_only else url
+                click.echo(place if quiet else f"serving {place}, token in {path}")
             sys.stdout.flush()  # it goes on for long, and somebody waits for this line
 
-        return _serve(rules, listener, announce)
+        return _serve(rules, listener, announce, scope_of(options), mcp_only=mcp_only)
 
 
 def _token(token_file: str | None) -> tuple[str, str]:
@@ -159,13 +182,30 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _serve(rules: Rules, listener: socket.socket, announce: Callable[[], None]) -> int:
+def _serve(
+    rules: Rules,
+    listener: socket.socket,
+    announce: Callable[[], None],
+    scope: Scope,
+    *,
+    mcp_only: bool,
+) -> int:
     import asyncio
 
     from runtimed.gateway.app import Gateway
+    from runtimed.gateway.beside import Beside, running
     from runtimed.gateway.listening import serve, take_signals
 
+    def load_mcp() -> AbstractAsyncContextManager[Application]:
+        from runtimed.mcp.streamable_http import opened  # a second, and 50 MB
+
+        return opened(scope)
+
     async def served() -> int:
-        return await serve(Gateway(rules, socket_path()), listener, take_signals(), announce)
+        mcp = Beside(load_mcp)
+        beside = {_MCP.encode(): mcp}
+        gateway = Gateway(rules, socket_path(), beside, only_beside=mcp_only)
+        async with running(mcp):
+            return await serve(gateway, listener, take_signals(), announce)
 
     return exits.INTERRUPTED if asyncio.run(served()) == signal.SIGINT else exits.OK

@@ -137,7 +137,11 @@ def _offer_linger(wanted: bool | None, *, asks: bool) -> list[str]:
 
 @command.command("uninstall")
 @click.option("--kernels", is_flag=True, help="Also end the kernels that it has started.")
-@click.option("--purge", is_flag=True, help="Also delete the record of what ran, and the settings.")
+@click.option(
+    "--purge",
+    is_flag=True,
+    help="Also delete the record of what ran, the settings, and cached environments.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before that.")
 @quiet_option
 @json_option
@@ -156,10 +160,11 @@ def uninstall(kernels: bool, purge: bool, yes: bool, quiet: bool, as_json: bool)
         done = ended + _after(went, manager.uninstall()) + _stop_detached(manager, instance)
         if purge:
             from runtimed.managers import data
-            from runtimed.paths import config_file
+            from runtimed.paths import cache_dir, config_file
 
             config = config_file(instance.variables())
-            done += data.remove(instance, config, has_launchd=manager.name == "launchd")
+            has_launchd = manager.name == "launchd"
+            done += data.remove(instance, config, cache_dir(), has_launchd=has_launchd)
         return done
 
     _act(act, quiet=quiet, as_json=as_json)

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from runt import completing, jsonout, render, session
-from runt.failures import NotFoundFailure
+from runt import completing, jsonout, presenting, render, session
+from runt.failures import NotFoundFailure, UsageFailure
 from runt.ids import short
-from runt.options import json_option, quiet_option
+from runt.options import json_option, presentation_options, quiet_option
 from runtimed.client.connecting import CallFailed
 
 
@@ -18,11 +18,24 @@ from runtimed.client.connecting import CallFailed
     "id",
     shell_complete=completing.either(completing.runtimes("all"), completing.executions()),
 )
+@presentation_options
 @quiet_option
 @json_option
-def command(id: str, quiet: bool, as_json: bool) -> None:
-    """Print the document of an execution, or of a runtime, member by member."""
+def command(id: str, quiet: bool, as_json: bool, **form: Any) -> None:
+    """Print the document of an execution, or of a runtime, member by member.
+
+    With --format or --max-chars, an execution's code and what it has put out, as `runt output`
+    prints it.
+    """
     noun, document = find(id)
+    if any(value is not None for value in form.values()):
+        presenting.check({**form, "json": as_json})
+        if noun != "execution":
+            raise UsageFailure("a runtime has no output; `runt history --runtime` has what it ran")
+        if quiet:
+            raise UsageFailure("--quiet prints the id alone")
+        presenting.present(document["id"], {**form, "json": as_json}, document, remarks=True)
+        return
     if as_json:
         jsonout.print_document(noun, document)
     elif quiet:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runt import completing, jsonout, session
+from runt import building, completing, jsonout, session
 from runt.failures import UsageFailure
 from runt.ids import short
 from runt.limits import limit_options, limit_parameters
@@ -57,6 +57,7 @@ def command(
     if timeout is not None:
         params["start_timeout_s"] = timeout
     params |= limit_parameters(options)
+    building.announce(params)
     runtime = session.call("runtime.start", params)
     say_notices(runtime)
     if as_json:

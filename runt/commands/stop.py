@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from runt.options import Seconds, end_all, json_option, quiet_option, runtimes_argument
+from runt.options import Seconds, end_all, ending_arguments, json_option, quiet_option, to_end
 
 
 @click.command("stop")
-@runtimes_argument()
+@ending_arguments
 @click.option(
     "--grace",
     type=Seconds(),
@@ -19,10 +19,16 @@ from runt.options import Seconds, end_all, json_option, quiet_option, runtimes_a
 @quiet_option
 @json_option
 def command(
-    runtimes: tuple[str, ...], grace: float | None, force: bool, quiet: bool, as_json: bool
+    runtimes: tuple[str, ...],
+    by: str | None,
+    grace: float | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Ask kernels to shut down; those that do not are sent SIGTERM, then SIGKILL."""
     params: dict[str, object] = {} if grace is None else {"grace_s": grace}
     if force:
         params["force"] = True
-    return end_all("runtime.stop", "stopped", params, runtimes, quiet=quiet, as_json=as_json)
+    meant = to_end(runtimes, by)
+    return end_all("runtime.stop", "stopped", params, meant, quiet=quiet, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from runt import session, submission
+from runt import building, session, submission
 from runt.ids import new_id, short
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ def submit_options(options: dict[str, Any]) -> int:
     """Do what the parsed options of ``submit`` say."""
     params = submission.parameters(options, detached=True)
     params.setdefault("id", new_id())
+    building.announce(params)
     return submit(params, options)
 
 

@@ -91,6 +91,8 @@ def candidates(
         and runtime["status"] != "dead"
         and runtime["idle_stop_s"] is not None
     ]
+    # One with packages of its own is for who names them; see `runt eval --with`.
+    found = [runtime for runtime in found if not runtime.get("dependencies")] or found
     if len(found) > 1:
         python = environ.get("VIRTUAL_ENV") or environ.get("CONDA_PREFIX")
         python = os.path.realpath(python or os.path.join(here, ".venv"))

@@ -49,7 +49,8 @@ def exit_code(execution: dict[str, Any]) -> int:
     """Return the exit code for an execution that was waited for, and say what there is to say."""
     id, status = execution["id"], execution["status"]
     if status not in exits.BY_STATUS:
-        click.echo(f"{short(id)} still running", err=True)
+        why = f": {execution['reason']}" if execution.get("detached") else ""
+        click.echo(f"{short(id)} still running{why}", err=True)
     elif sentence := ended_sentence(id, status, execution["reason"]):
         click.echo(f"runt: {sentence}", err=True)
     return exits.of_document(execution)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runt.doctor import (
+    environment_cache,
     kernels,
     listening,
     origins,
@@ -43,6 +44,7 @@ CHECKS: dict[str, Check] = {
     "other-products": others.products,
     "file-limits": processes.file_limits,
     "disk-space": places.disk_space,
+    "environment-cache": environment_cache.cached,
     "database": record.database,
     "search-index": record.search_index,
     "journals": record.journals,

@@ -9,7 +9,7 @@ import select
 from typing import TYPE_CHECKING, Any
 
 from runt import exits
-from runt.ids import short
+from runt.shows import asks_sentence
 
 if TYPE_CHECKING:
     from runt.feed import Feed
@@ -122,9 +122,7 @@ class Watch:
     def _on_event(self, event: dict[str, Any]) -> None:
         id, data = event["execution"], event["data"]
         if event["type"] == "input":
-            prompt = data.get("prompt") or ""
-            hint = f"`runt reply {short(id)} TEXT` answers it"
-            self._progress.say(f"{short(id)} waits for input ({prompt!r}); {hint}")
+            self._progress.say(asks_sentence(id, data))
         elif event["type"] == "execution" and "status" in data:
             before, self.statuses[id] = self.statuses.get(id), data["status"]
             self._show()

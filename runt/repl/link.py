@@ -128,9 +128,10 @@ class Link:
 
     def _end(self, failure: CallFailed) -> None:
         self._failure = failure
+        # First, so that who waited for an answer knows that there will be no other one.
+        self._hand(self._fail, failure)
         self._feed.fail(failure)
         self._settle_all(failure)
-        self._hand(self._fail, failure)
 
     def _settle_all(self, failure: CallFailed) -> None:
         while self._asked:

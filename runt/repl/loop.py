@@ -188,6 +188,8 @@ class Repl:
         if self._is_dead:
             return await self._again()
         await self._painter.drained()
+        if self._is_ending:
+            return True  # meanwhile: a prompt that is not shown yet cannot be dismissed
         try:
             code = (await self._asks.code()).rstrip()
         except KeyboardInterrupt:

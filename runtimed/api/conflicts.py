@@ -64,6 +64,14 @@ class NotWaitingForInput(Conflict):
     status: str
 
 
+class StaleInput(Conflict):
+    """Execution {execution} has its answer to that request already; it is {status} now."""
+
+    code = -32080
+    execution: str
+    status: str
+
+
 class StaleCursor(Conflict):
     """The cursor {cursor} is not of this store ({detail}); subscribe without it to begin anew."""
 

@@ -13,6 +13,13 @@ from runtimed.api.types import Document, Nothing
 #: Versions of the protocol that this code speaks, lowest and highest.
 PROTOCOL = [1, 1]
 SERVICE = "runtimed.jupyter"
+#: The name that an agent has on the record.
+AGENT_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
+AGENT = Meta(
+    pattern=AGENT_PATTERN,
+    description="The name of the agent that the client works for, such as claude-code: letters, "
+    "digits, dot, hyphen and underscore, 64 at most. What it starts and submits carries it.",
+)
 
 
 class Hello(Document):
@@ -63,6 +70,7 @@ class DaemonHello(Call[Hello], frozen=True, kw_only=True):
     """Say who calls, and learn who answers. Optional; the first request if it is sent."""
 
     client: Annotated[str, Meta(description="The kind of client, for the record.")] = "unknown"
+    agent: Annotated[str, AGENT] | None = None
     version: str | None = None
     protocol: Annotated[
         list[int] | None, Meta(description="Lowest and highest version, as a pair.")

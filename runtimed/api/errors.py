@@ -13,12 +13,12 @@
     │                              · CannotInterrupt · NotOurs · NoServer · KernelBusy
     │                              · VariablesUnsupported · NotConfirmed
     │                              · KernelUnresponsive · StaleEdit · FileChanged
-    │                              · FileUnusable · NotSaved · CannotRerun
+    │                              · FileUnusable · NotSaved · CannotRerun · StaleInput
     ├── Unavailable (retry)    5   DaemonUnreachable · NotRuntimed · ShuttingDown
     │                              · StoreUnavailable · KeeperUnavailable
     │                              · FinderUnavailable
     ├── KernelDidNotStart      6   KernelProgramMissing · EnvironmentUnusable
-    │                              · LimitsNotInForce
+    │                              · LimitsNotInForce · EnvironmentBuildFailed
     ├── Denied                 7
     ├── KernelDied             8
     └── Internal               70  logged under an incident; only its id is on the wire
@@ -84,6 +84,9 @@ from runtimed.api.conflicts import (
 )
 from runtimed.api.conflicts import (
     StaleEdit as StaleEdit,
+)
+from runtimed.api.conflicts import (
+    StaleInput as StaleInput,
 )
 from runtimed.api.conflicts import (
     VariablesUnsupported as VariablesUnsupported,
@@ -304,6 +307,12 @@ class LimitsNotInForce(KernelDidNotStart):
 
     code = -32043
     http_status = 422
+
+
+class EnvironmentBuildFailed(KernelDidNotStart):
+    """An environment with {kernel} was not built: {detail}"""
+
+    code = -32044
 
 
 class Denied(ApiError):

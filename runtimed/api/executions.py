@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from runtimed.api.call import Call, Effect, api
+from runtimed.api.environments import Dependencies  # noqa: TC001 - read by msgspec
 from runtimed.api.errors import (
     AmbiguousReference,
     BlobNotFound,
@@ -18,11 +19,13 @@ from runtimed.api.errors import (
     KeeperUnavailable,
     NotWaitingForInput,
     RuntimeDead,
+    StaleInput,
     StoreUnavailable,
 )
 from runtimed.api.runtimes import (
     _FIND_ERRORS,
     _START_ERRORS,
+    By,
     InterruptForce,
     InterruptSeconds,
     RuntimeName,
@@ -42,6 +45,14 @@ ExecutionRefStr = Annotated[
 ]
 WaitSeconds = Annotated[
     float, Meta(ge=0, description="Seconds to wait at most; null: until it is final.")
+]
+Among = Annotated[
+    list[Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")]],
+    Meta(
+        max_length=10_000,
+        description="Only of these runtimes, by their ids, alive or dead or taken off the lists: "
+        "what a proxy lets its client see. An id that there is not is not an error.",
+    ),
 ]
 _SUBMIT_ERRORS = (
     *_FIND_ERRORS,
@@ -69,6 +80,7 @@ class _Submission(Call[Execution], frozen=True, kw_only=True):
     environment: Annotated[str, Meta(min_length=1, description="As in runtime.start.")] | None = (
         None
     )
+    dependencies: Dependencies | None = None
     cwd: Annotated[str | None, Meta(description="As in runtime.start.")] = None
     env: Annotated[dict[str, str] | None, Meta(description="As in runtime.start.")] = None
     name: RuntimeName | None = None
@@ -124,6 +136,7 @@ class ExecutionEval(_Submission, frozen=True, kw_only=True):
     """Queue code, wait, and return the execution with its outputs, final or not."""
 
     wait_s: WaitSeconds | None = None
+    outputs: bool = True
 
 
 @api(
@@ -159,6 +172,8 @@ class ExecutionList(Call[list[Execution]], frozen=True, kw_only=True):
         Meta(description="true: only what others ran; false: only what was submitted through us."),
     ] = None
     pinned: Annotated[bool, Meta(description="Only those that are pinned.")] = False
+    by: By | None = None
+    runtimes: Among | None = None
     grep: (
         Annotated[
             str,
@@ -193,6 +208,7 @@ class ExecutionWait(Call[Execution], frozen=True, kw_only=True):
 
     execution: ExecutionRefStr
     wait_s: WaitSeconds | None = None
+    outputs: bool = True
 
 
 @api(
@@ -214,6 +230,13 @@ class ExecutionOutput(Call[OutputPage], frozen=True, kw_only=True):
     mime: Annotated[
         str | None, Meta(description="Show rich outputs as this type where they have it.")
     ] = None
+    unfinished_chars: (
+        Annotated[
+            int,
+            Meta(ge=1, le=4096, description="Of a line that has not ended only its end, so long."),
+        ]
+        | None
+    ) = None
 
 
 @api(
@@ -257,6 +280,7 @@ class ExecutionInterrupt(Call[Interrupted], frozen=True, kw_only=True):
         ExecutionNotFound,
         AmbiguousReference,
         NotWaitingForInput,
+        StaleInput,
         KeeperUnavailable,
         StoreUnavailable,
         Denied,
@@ -269,6 +293,16 @@ class ExecutionInput(Call[Nothing], frozen=True, kw_only=True):
     execution: ExecutionRefStr
     value: str
     eof: Annotated[bool, Meta(description="End of file instead of a value.")] = False
+    request: (
+        Annotated[
+            str,
+            Meta(
+                description="The `request` of the input that this answers: refused where another "
+                "is asked for by now. Null: whatever is asked for."
+            ),
+        ]
+        | None
+    ) = None
 
 
 @api("blob.get", Effect.READ, errors=(BlobNotFound,), rest=("GET /v0/blobs/{sha256}",))
@@ -276,3 +310,9 @@ class BlobGet(Call[Blob], frozen=True, kw_only=True):
     """Return a blob."""
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    runtimes: (
+        Annotated[
+            Among, Meta(description="Only if an execution in one of these has it in its outputs.")
+        ]
+        | None
+    ) = None

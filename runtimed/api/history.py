@@ -15,7 +15,8 @@ from runtimed.api.errors import (
     RuntimeNotFound,
     StoreUnavailable,
 )
-from runtimed.api.executions import _SUBMIT_ERRORS, ExecutionRefStr
+from runtimed.api.executions import _SUBMIT_ERRORS, Among, ExecutionRefStr
+from runtimed.api.runtimes import By  # noqa: TC001 (msgspec reads it)
 from runtimed.api.types import Document, Execution, ExecutionStatus
 
 _LOOK_UP_ERRORS = (
@@ -73,6 +74,8 @@ class ExecutionSearch(Call[list[Found]], frozen=True, kw_only=True):
     runtime: Annotated[str | None, Meta(description="Only of this runtime.")] = None
     status: Annotated[list[ExecutionStatus] | None, Meta(description="Only in these.")] = None
     foreign: Foreign | None = None
+    by: By | None = None
+    runtimes: Among | None = None
     since: Moment | None = None
     until: Moment | None = None
     before: OlderThan | None = None

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import msgspec
 
 from runtimed import __version__
+from runtimed.api.environments import Environment
 from runtimed.api.events import Event, EventsSubscribe
 from runtimed.api.executions import BlobGet
 from runtimed.api.history import Found
-from runtimed.api.notebooks import Notebook
+from runtimed.api.notebooks import CodeCell, Notebook
 from runtimed.api.places import Place, places, shape_of
 from runtimed.api.registry import REGISTRY
+from runtimed.api.rendering import Rendered, TextOptions
 from runtimed.api.schema import errors_of
 from runtimed.api.types import (
-    Environment,
     Execution,
     LogPage,
     Nothing,
@@ -44,12 +45,14 @@ _PROBLEM = {
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 _UNCHANGED = {"description": "It is what If-None-Match has named."}
+#: Results that are to be had as text that fits, too: `TextOptions` are in the query then.
+RENDERED = (Execution, CodeCell, Notebook, list[CodeCell])
 #: Results that are to be had as text, too.
 TEXTS = (
-    Execution,
+    *RENDERED,
+    Rendered,
     OutputPage,
     LogPage,
-    Notebook,
     Variables,
     list[Runtime],
     list[Execution],
@@ -128,6 +131,8 @@ def _operation(
         known = {parameter["name"] for parameter in operation["parameters"]}
         found = _query_parameters(each, parameters[each.call])
         operation["parameters"] += [one for one in found if one["name"] not in known]
+    if call.result in RENDERED:
+        operation["parameters"] += _text_parameters()
     if "if_match" in schema["properties"]:
         operation["parameters"].append(
             {
@@ -179,6 +184,11 @@ def _query_parameters(place: Place, schema: dict[str, Any]) -> list[dict[str, An
             is_required = field.name in required and field.name not in place.names
             found.append(_parameter(field.name, one, "query", is_required=is_required))
     return found
+
+
+def _text_parameters() -> list[dict[str, Any]]:
+    properties = msgspec.json.schema(TextOptions)["$defs"][TextOptions.__name__]["properties"]
+    return [_parameter(name, one, "query", is_required=False) for name, one in properties.items()]
 
 
 def _parameter(

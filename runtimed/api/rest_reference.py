@@ -29,6 +29,8 @@ same as OpenAPI 3.1: [openapi.json](openapi.json), or `/v0/openapi.json`.
   that takes `If-Match` is refused (412 [StaleEdit](errors.md#staleedit)) if the document is
   another by now.
 - A list that has a next page has a `Link` to it, `rel="next"`.
+- `Runtimed-Agent` names the agent that a client works for, as `daemon.hello` does elsewhere; the
+  kind of client on the record is the first word of its `User-Agent`.
 - An error is `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail`, and the
   [error's](errors.md) `name`, `exit_code`, `retryable` and `data`.
 """

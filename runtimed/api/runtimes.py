@@ -7,10 +7,15 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from runtimed.api.call import Call, Effect, api
+from runtimed.api.environments import (
+    Dependencies,  # noqa: TC001 - read by msgspec
+    RequiresPython,  # noqa: TC001
+)
 from runtimed.api.errors import (
     AmbiguousReference,
     CannotInterrupt,
     Denied,
+    EnvironmentBuildFailed,
     EnvironmentNotFound,
     EnvironmentUnusable,
     FinderUnavailable,
@@ -33,8 +38,8 @@ from runtimed.api.errors import (
     VariablesUnsupported,
 )
 from runtimed.api.types import (
+    Document,
     Ended,
-    Environment,
     Forgotten,
     Interrupted,
     Limits,
@@ -76,6 +81,7 @@ _START_ERRORS = (
     KernelNotFound,
     EnvironmentNotFound,
     EnvironmentUnusable,
+    EnvironmentBuildFailed,
     KernelProgramMissing,
     KernelDidNotStart,
     LimitsNotInForce,
@@ -86,6 +92,15 @@ _START_ERRORS = (
     Denied,
 )
 _FIND_ERRORS = (RuntimeNotFound, AmbiguousReference)
+By = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="Only what came from this agent (its name), or this kind of client: 'mcp' "
+        "means all of MCP.",
+    ),
+]
 Force = Annotated[
     bool, Meta(description="Also where somebody else started the kernel, or would lose by it.")
 ]
@@ -93,16 +108,6 @@ Force = Annotated[
 
 class LimitsWanted(Limits, forbid_unknown_fields=True):
     """The limits of a kernel that is to be started; without any of them it has none."""
-
-
-@api("environment.list", Effect.READ, errors=(FinderUnavailable,), rest=("GET /v0/environments",))
-class EnvironmentList(Call[list[Environment]], frozen=True, kw_only=True):
-    """List what can be started, as the caller would see it."""
-
-    env: Annotated[
-        dict[str, str] | None, Meta(description="The caller's environment variables.")
-    ] = None
-    project: Annotated[str | None, Meta(description="The caller's project directory.")] = None
 
 
 @api("runtime.list", Effect.READ, rest=("GET /v0/runtimes",))
@@ -115,6 +120,7 @@ class RuntimeList(Call[list[Runtime]], frozen=True, kw_only=True):
         Meta(description="Only those that we started, or that others did."),
     ] = None
     kernel: Annotated[str | None, Meta(description="Only of this kernel name.")] = None
+    by: By | None = None
 
 
 @api("runtime.get", Effect.READ, errors=_FIND_ERRORS, rest=("GET /v0/runtimes/{runtime}",))
@@ -145,6 +151,12 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
         Annotated[str, Meta(min_length=1, description="A Python environment or interpreter.")]
         | None
     ) = None
+    dependencies: Dependencies | None = None
+    requires_python: RequiresPython | None = None
+    code: Annotated[
+        str | None,
+        Meta(description="Code whose header (PEP 723) may name more packages; it is not run."),
+    ] = None
     name: RuntimeName | None = None
     cwd: Annotated[str | None, Meta(description="Its working directory, absolute.")] = None
     env: Annotated[
@@ -153,7 +165,14 @@ class RuntimeStart(Call[Runtime], frozen=True, kw_only=True):
     ] = None
     project: Annotated[str | None, Meta(description="The project it belongs to, absolute.")] = None
     idle_stop_s: (
-        Annotated[float, Meta(gt=0, description="Stop after so long without work; null: never.")]
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                description="Stop after so long without work; null: never. An agent's runtime "
+                "stops after `agent_idle_stop_s` at the latest.",
+            ),
+        ]
         | None
     ) = None
     limits: LimitsWanted | None = None
@@ -187,6 +206,22 @@ class RuntimeKill(Call[Ended], frozen=True, kw_only=True):
 
     runtime: RuntimeRefStr
     force: Force = False
+
+
+class CalledOff(Document):
+    """How many starts were called off."""
+
+    starts: int
+
+
+@api("runtime.call_off", Effect.DESTROY, rest=("POST /v0/runtimes/call_off",))
+class RuntimeCallOff(Call[CalledOff], frozen=True, kw_only=True):
+    """Call off the starts that still wait for their environment, and so are not listed yet.
+
+    Whoever asked for one gets `KernelDidNotStart`. What is being built goes on: it starts nothing.
+    """
+
+    by: By
 
 
 @api(
@@ -235,6 +270,22 @@ class RuntimeRename(Call[Runtime], frozen=True, kw_only=True):
 
     runtime: RuntimeRefStr
     name: RuntimeName
+
+
+@api(
+    "runtime.share",
+    Effect.WRITE,
+    errors=(*_FIND_ERRORS, Denied, StoreUnavailable),
+    rest=("POST /v0/runtimes/{runtime}/share",),
+)
+class RuntimeShare(Call[Runtime], frozen=True, kw_only=True):
+    """Let agents see a runtime that none of them started, with its history, and use it; or not.
+
+    An agent cannot ask for it: the one that shares is a person. Only an exact name will do.
+    """
+
+    runtime: RuntimeRefStr
+    shared: Annotated[bool, Meta(description="false: agents see it no longer.")] = True
 
 
 @api(
@@ -301,7 +352,7 @@ class RuntimeRecord(Call[list[Runtime]], frozen=True, kw_only=True):
 @api(
     "runtime.forget",
     Effect.DESTROY,
-    errors=(*_FIND_ERRORS, InvalidParams),
+    errors=(*_FIND_ERRORS, InvalidParams, Denied),
     rest=("POST /v0/runtimes/{runtime}/forget",),
 )
 class RuntimeForget(Call[Forgotten], frozen=True, kw_only=True):

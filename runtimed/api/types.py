@@ -41,7 +41,8 @@ Record = Literal["all", "metadata", "off"]
 class Exit(Document):
     """How a kernel's process ended.
 
-    ``reason``: exit, signal, shutdown_request, oom, unknown or not_started.
+    ``reason``: exit, signal, shutdown_request, idle (it was stopped for that), oom, unknown or
+    not_started.
 
     ``stderr`` has the last lines that it wrote, where it was we who started it.
     """
@@ -73,12 +74,22 @@ class Limits(Document):
 
     ``soft``: no control group is asked for; each process by itself is limited in memory (address
     space) and the user's processes in number.
+
+    The others are about one execution of ours, and end no kernel. After ``execution_s`` it is
+    interrupted, or with ``detach`` whoever waits for it gets it back as it is, and it runs on; the
+    time that it waits for input counts, the time in the queue does not. When it has put out more
+    than ``output_bytes``, as the kernel sends it, it is interrupted. That happens once; what comes
+    after it is recorded all the same. Where an interrupt would end the kernel, or does not end the
+    execution, whoever waits gets it back as it is.
     """
 
     memory_bytes: Annotated[int, Meta(ge=1, le=2**62)] | None = None
     cpus: Annotated[float, Meta(ge=0.01, le=100_000)] | None = None
     tasks: Annotated[int, Meta(ge=1, le=2**31)] | None = None
     soft: bool = False
+    execution_s: Annotated[float, Meta(gt=0, le=315_360_000)] | None = None
+    on_execution_s: Literal["interrupt", "detach"] = "interrupt"
+    output_bytes: Annotated[int, Meta(ge=1, le=2**62)] | None = None
 
 
 class Runtime(Document):
@@ -88,6 +99,10 @@ class Runtime(Document):
     where it never stops by itself, ``limits`` where it has none, ``scope`` (the systemd unit that
     it has to itself) where it is in none. ``record`` says what is kept of the executions of others.
     ``rss_bytes`` and ``cpu_percent`` are those of the kernel's process and all below it.
+    ``started_by`` is who asked for it, null where somebody else started the kernel. Agents see what
+    they started, and what is ``shared`` with them. ``implicit`` is the one that `runt eval` finds,
+    or starts, in its project. ``dependencies`` are the packages that it was
+    asked to have, null where it runs in an environment that is not of our making.
     """
 
     id: str
@@ -120,6 +135,10 @@ class Runtime(Document):
     limits: Limits | None = None
     scope: str | None = None
     notices: list[str] = []
+    started_by: RequestedBy | None = None
+    shared: bool = False
+    dependencies: list[str] | None = None
+    implicit: bool = False
 
 
 class RuntimeRef(Document):
@@ -132,14 +151,17 @@ class RuntimeRef(Document):
 
 
 class RequestedBy(Document):
-    """Who submitted an execution: the kind of client, and its pid as the socket tells it.
+    """Who submitted an execution, or started a runtime: the kind of client, and its pid as the
+    socket tells it.
 
     ``client`` is "foreign" where it did not come through us; then ``session`` is Jupyter's.
+    ``agent`` is the name of the agent that the client works for, as it said itself.
     """
 
     client: str
     pid: int | None = None
     session: str | None = None
+    agent: str | None = None
 
 
 class CellRef(Document):
@@ -170,10 +192,14 @@ class Gap(GapPart):
 
 
 class Input(Document):
-    """What a waiting execution asks for."""
+    """What a waiting execution asks for. ``request`` tells it from what it asks before and after.
+
+    An answer that names it (`execution.input`) never goes to another request.
+    """
 
     prompt: str
     password: bool
+    request: str = ""
 
 
 class BlobRef(Document):
@@ -223,7 +249,9 @@ class Execution(Document):
     """One submission of code and what came of it. Final exactly once.
 
     ``outputs`` is null where they were not asked for. One that is pinned keeps its outputs;
-    ``outputs_removed`` is there where they were removed to make room.
+    ``outputs_removed`` is there where they were removed to make room. ``detached``: it ran longer
+    than its runtime lets anybody wait, so whoever waited got it back as it was then; `reason` says
+    so, and it goes on.
     """
 
     id: str
@@ -244,14 +272,16 @@ class Execution(Document):
     outputs: list[Output] | None = None
     pinned_at: str | None = None
     outputs_removed: OutputsRemoved | None = None
+    detached: bool = False
 
 
 class OutputPage(Document):
     """A stretch of an execution's text. ``cursor`` continues where it ends.
 
     ``lines`` are without their line ends. ``unfinished`` is what there is of a line that has not
-    ended yet, while it runs; ``cursor`` stays before it. ``gap`` is the execution's: with one, some
-    of the text may be missing.
+    ended yet, while it runs; ``cursor`` stays before it. ``earlier`` is whether a page of the last
+    lines has not all that were asked for: those before its first are missing. ``gap`` is the
+    execution's: with one, some of the text may be missing.
     """
 
     execution: str
@@ -261,19 +291,9 @@ class OutputPage(Document):
     cursor: int
     total_lines: int
     more: bool
+    earlier: bool = False
     gap: Gap | None = None
     outputs_removed: OutputsRemoved | None = None
-
-
-class Environment(Document):
-    """Something that ``runtime.start`` can start."""
-
-    kind: Literal["kernelspec", "venv", "conda", "runtimed"]
-    name: str
-    language: str | None
-    path: str
-    default: bool = False
-    unusable: str | None = None
 
 
 class Ended(Document):

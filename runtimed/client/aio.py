@@ -57,13 +57,16 @@ def connect_async(
     *,
     start: bool = True,
     client: str = "python",
+    agent: str | None = None,
     patience_s: float = 30.0,
 ) -> AsyncClient:
     """Return a client that connects when it is entered, or with its first call.
 
     The parameters are those of `connect`.
     """
-    return AsyncClient(path or socket_path(), start=start, client=client, patience_s=patience_s)
+    return AsyncClient(
+        path or socket_path(), start=start, client=client, agent=agent, patience_s=patience_s
+    )
 
 
 class AsyncClient:
@@ -73,10 +76,12 @@ class AsyncClient:
     on. What becomes of calls where the daemon goes away is as with `Client`.
     """
 
-    def __init__(self, path: str, *, start: bool, client: str, patience_s: float) -> None:
+    def __init__(
+        self, path: str, *, start: bool, client: str, agent: str | None, patience_s: float
+    ) -> None:
         self._path = path
         self._starts = start
-        self._kind = client
+        self._kind, self._agent = client, agent
         self._patience_s = patience_s
         self._was_connected = False
         self._is_closed = False
@@ -219,7 +224,9 @@ class AsyncClient:
         while True:
             patience.check()
             try:
-                lines = await dialled(self._path, self._kind, starts=self._starts)
+                lines = await dialled(
+                    self._path, self._kind, starts=self._starts, agent=self._agent
+                )
             except CallFailed as failure:
                 if not goes_on(failure, starts=self._starts, was_connected=self._was_connected):
                     raise raised(failure) from None

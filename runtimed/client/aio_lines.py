@@ -23,13 +23,13 @@ _CHUNK_BYTES = 262_144
 _MAX_LINE_BYTES = 1 << 40
 
 
-async def dialled(path: str, kind: str, *, starts: bool) -> AsyncLines:
+async def dialled(path: str, kind: str, *, starts: bool, agent: str | None = None) -> AsyncLines:
     """Return a connection that has said hello; the daemon is started if it ``starts`` one.
 
     Raises `CallFailed`. It is made in a thread: starting a daemon takes a while.
     """
     loop = asyncio.get_running_loop()
-    making = loop.run_in_executor(None, _dialled, path, kind, starts)
+    making = loop.run_in_executor(None, _dialled, path, kind, starts, agent)
     try:
         sock = await asyncio.shield(making)
     except asyncio.CancelledError:
@@ -39,7 +39,7 @@ async def dialled(path: str, kind: str, *, starts: bool) -> AsyncLines:
     return AsyncLines(reader, writer, path)
 
 
-def _dialled(path: str, kind: str, starts: bool) -> socket.socket:
+def _dialled(path: str, kind: str, starts: bool, agent: str | None) -> socket.socket:
     try:
         raw = dial(path)
     except Nobody:
@@ -47,7 +47,7 @@ def _dialled(path: str, kind: str, starts: bool) -> socket.socket:
             raise
         raw = ensure_daemon(path)
     lines = LineClient(raw, path)
-    lines.hello(kind)
+    lines.hello(kind, agent)
     sock = socket.socket(fileno=lines.detach())
     sock.setblocking(False)
     return sock

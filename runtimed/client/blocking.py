@@ -71,15 +71,19 @@ def connect(
     *,
     start: bool = True,
     client: str = "python",
+    agent: str | None = None,
     patience_s: float = 30.0,
 ) -> Client:
     """Connect to the daemon, starting it if there is none and ``start`` is true.
 
     ``path`` is the socket, else the one that `runt socket` prints. ``client`` names the kind of
-    client in records. ``patience_s`` is how long a daemon that goes away later is waited for.
+    client in records, ``agent`` the agent that it works for, if it does: letters, digits, dot,
+    hyphen and underscore. ``patience_s`` is how long a daemon that goes away later is waited for.
     Raises `DaemonUnreachable`, `NotRuntimed` or `Denied`.
     """
-    return Client(path or socket_path(), start=start, client=client, patience_s=patience_s)
+    return Client(
+        path or socket_path(), start=start, client=client, agent=agent, patience_s=patience_s
+    )
 
 
 class Client:
@@ -92,10 +96,12 @@ class Client:
     others raise `DaemonUnreachable`, as they may have been done.
     """
 
-    def __init__(self, path: str, *, start: bool, client: str, patience_s: float) -> None:
+    def __init__(
+        self, path: str, *, start: bool, client: str, agent: str | None, patience_s: float
+    ) -> None:
         self._path = path
         self._starts = start
-        self._kind = client
+        self._kind, self._agent = client, agent
         self._patience_s = patience_s
         self._was_connected = False
         self._is_closed = False
@@ -241,7 +247,7 @@ class Client:
             patience.check()
             try:
                 lines = LineClient(self._dialled(), self._path)
-                self.hello = msgspec.convert(lines.hello(self._kind), Hello)
+                self.hello = msgspec.convert(lines.hello(self._kind, self._agent), Hello)
             except CallFailed as failure:
                 if not goes_on(failure, starts=self._starts, was_connected=self._was_connected):
                     raise raised(failure) from None

@@ -13,11 +13,13 @@ from runtimed.api import (
     cells,
     daemon,
     doctor,
+    environments,
     executions,
     exports,
     history,
     introspection,
     notebooks,
+    rendering,
     runtimes,
     settings,
 )
@@ -78,7 +80,9 @@ class Method(Generic[P, R]):
 class EnvironmentCalls(Noun[K]):
     """``environment.*``."""
 
-    list = Method(runtimes.EnvironmentList)
+    list = Method(environments.EnvironmentList)
+    prepare = Method(environments.EnvironmentPrepare)
+    prune = Method(environments.EnvironmentPrune)
 
 
 class RuntimeCalls(Noun[K]):
@@ -89,9 +93,11 @@ class RuntimeCalls(Noun[K]):
     start = Method(runtimes.RuntimeStart)
     stop = Method(runtimes.RuntimeStop)
     kill = Method(runtimes.RuntimeKill)
+    call_off = Method(runtimes.RuntimeCallOff)
     restart = Method(runtimes.RuntimeRestart)
     interrupt = Method(runtimes.RuntimeInterrupt)
     rename = Method(runtimes.RuntimeRename)
+    share = Method(runtimes.RuntimeShare)
     remove = Method(runtimes.RuntimeRemove)
     logs = Method(runtimes.RuntimeLogs)
     prune = Method(runtimes.RuntimePrune)
@@ -114,6 +120,7 @@ class ExecutionCalls(Noun[K]):
     list = Method(executions.ExecutionList)
     wait = Method(executions.ExecutionWait)
     output = Method(executions.ExecutionOutput)
+    render = Method(rendering.ExecutionRender)
     cancel = Method(executions.ExecutionCancel)
     interrupt = Method(executions.ExecutionInterrupt)
     input = Method(executions.ExecutionInput)

@@ -41,8 +41,8 @@ class LineClient:
         self._answers: dict[object, dict[str, Any]] = {}
         self._notifications: deque[dict[str, Any]] = deque()
 
-    def hello(self, client: str) -> dict[str, Any]:
-        """Say who we are; return what the service says of itself.
+    def hello(self, client: str, agent: str | None = None) -> dict[str, Any]:
+        """Say who we are, and for which agent; return what the service says of itself.
 
         Whoever listens there learns nothing else of us before. Raises `CallFailed` and hangs up:
         ``NotRuntimed`` if it is not ours, or has no protocol version in common with us,
@@ -50,7 +50,7 @@ class LineClient:
         (`HungUp`).
         """
         try:
-            hello: dict[str, Any] = self._exchange_hellos(client)
+            hello: dict[str, Any] = self._exchange_hellos(_hello_request(client, agent))
         except CallFailed as failure:
             self.close()
             if failure.name in ("DaemonUnreachable", "NotRuntimed", "ShuttingDown"):
@@ -61,9 +61,9 @@ class LineClient:
             raise not_runtimed(self._path, problem)
         return hello
 
-    def _exchange_hellos(self, client: str) -> Any:
+    def _exchange_hellos(self, request: tuple[str, dict[str, Any]]) -> Any:
         deadline_s = time.monotonic() + connecting.PATIENCE_S
-        (request_id,) = self.send_many([_hello_request(client)])
+        (request_id,) = self.send_many([request])
         while not self._lines:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -208,10 +208,11 @@ class LineClient:
         return True
 
 
-def _hello_request(client: str) -> tuple[str, dict[str, Any]]:
+def _hello_request(client: str, agent: str | None) -> tuple[str, dict[str, Any]]:
     from runtimed import __version__
 
-    return "daemon.hello", {"client": client, "version": __version__, "protocol": PROTOCOL}
+    hello = {"client": client, "version": __version__, "protocol": PROTOCOL}
+    return "daemon.hello", hello if agent is None else {**hello, "agent": agent}
 
 
 def _problem_with(hello: object) -> str | None:

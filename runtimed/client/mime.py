@@ -27,8 +27,12 @@ def bundle(
         return {"text/plain": otherwise}, {}
     if len(outputs) == 1 and outputs[0].data:
         return dict(outputs[0].data), dict(outputs[0].metadata or {})
-    page = "".join(map(_html, outputs))
-    return {"text/plain": text, "text/html": page}, {}
+    return {"text/plain": text, "text/html": page_of(outputs)}, {}
+
+
+def page_of(outputs: Sequence[Output]) -> str:
+    """Return outputs as HTML."""
+    return "".join(map(_html, outputs))
 
 
 def chosen(

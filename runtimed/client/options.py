@@ -29,6 +29,9 @@ class SubmitOptions(TypedDict, total=False):
 class StartOptions(TypedDict, total=False):
     """How a runtime is started; see `runtimed.api.runtimes.RuntimeStart`."""
 
+    dependencies: list[str]
+    requires_python: str
+    code: str
     environment: str
     name: str
     cwd: str
@@ -45,6 +48,8 @@ class HistoryOptions(TypedDict, total=False):
     status: list[ExecutionStatus]
     cell: Cell
     foreign: bool
+    by: str
+    runtimes: list[str]
     pinned: bool
     grep: str
     since: str

@@ -121,6 +121,31 @@ class Config:
         least=1.0,
         most=3650 * DAY_S,
     )
+    agent_idle_stop_s: float = _setting(
+        DAY_S,
+        "time",
+        "A runtime that an agent started stops after so long without work, at the latest; to wait "
+        "for input() is none. 0: when it was asked to. A change concerns those that start after "
+        "it.",
+        least=0,
+        most=3650 * DAY_S,
+    )
+    agent_time_limit_s: float = _setting(
+        0.0,
+        "time",
+        "In a runtime that an agent started, an execution is interrupted after so long; 0: no "
+        "limit. A change concerns those that start after it.",
+        least=0,
+        most=3650 * DAY_S,
+    )
+    agent_output_limit_bytes: int = _setting(
+        0,
+        "size",
+        "In a runtime that an agent started, an execution that has put out so much is interrupted; "
+        "0: no limit. A change concerns those that start after it.",
+        least=0,
+        most=1024 * 1024 * GIB,
+    )
     rescan_interval_s: float = _setting(
         30.0,
         "time",

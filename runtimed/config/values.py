@@ -139,11 +139,21 @@ class Setting:
         if isinstance(value, str):
             return value
         if self.kind == "size":
-            factors = {unit: Decimal(SIZE_UNITS[unit]) for unit in _SHOWN_SIZES}
-            return _in_units(value, factors, "B")
+            return shown_size(value)
         if self.kind == "time":
-            return _in_units(value, {unit: TIME_UNITS[unit] for unit in _SHOWN_TIMES}, "s")
+            return shown_time(value)
         return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def shown_size(size_bytes: float) -> str:
+    """Return a size as people write it: ``64 MiB``."""
+    factors = {unit: Decimal(SIZE_UNITS[unit]) for unit in _SHOWN_SIZES}
+    return _in_units(size_bytes, factors, "B")
+
+
+def shown_time(time_s: float) -> str:
+    """Return a time as people write it: ``24 h``."""
+    return _in_units(time_s, {unit: TIME_UNITS[unit] for unit in _SHOWN_TIMES}, "s")
 
 
 def _in_units(value: float, factors: dict[str, Decimal], unit: str) -> str:

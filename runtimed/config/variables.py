@@ -32,6 +32,12 @@ PLACES = (
         "Database, blobs, journals and logs. One daemon and one keeper each.",
     ),
     Variable(
+        "RUNTIMED_CACHE_DIR",
+        "the user's cache directory, `runtimed` in it",
+        "The environments that are built for packages that somebody names (`runt start --with`). "
+        "Several daemons may share it.",
+    ),
+    Variable(
         "RUNTIMED_MANAGER",
         "what the machine has",
         "Who runs the daemon that `runt` starts: `systemd`, `launchd`, or nobody: `detached`. It "
@@ -40,6 +46,12 @@ PLACES = (
 )
 OF_RUNT = (
     Variable("RUNT_RUNTIME", "", "The runtime that is meant where none is named."),
+    Variable(
+        "RUNT_AGENT",
+        "",
+        "The name of the agent that runs `runt`, such as `claude-code`: it goes on the record, and "
+        "the runtimes that it starts have the limits that the settings have for agents.",
+    ),
     Variable(
         "NO_COLOR",
         "",

@@ -6,7 +6,7 @@ import http
 import json
 from typing import TYPE_CHECKING
 
-from runtimed.api.errors import BadRequest, Denied, Unavailable
+from runtimed.api.errors import BadRequest, Denied, Internal, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +52,14 @@ async def send_no_room(send: ASGISendCallable, headers: Headers) -> None:
     extra = [*headers, (b"retry-after", b"%d" % _RETRY_AFTER_S), (b"connection", b"close")]
     facts = {"name": Unavailable.__name__, "exit_code": Unavailable.exit_code, "retryable": True}
     await _send_problem(send, 503, "too many are connected", extra, **facts, data={})
+
+
+async def send_not_opened(send: ASGISendCallable, headers: Headers) -> None:
+    """Answer that what is served beside the daemon cannot be."""
+    kind = Internal
+    facts = {"name": kind.__name__, "exit_code": kind.exit_code, "retryable": False}
+    detail = "this part of `runt serve` could not be loaded; its stderr says why"
+    await _send_problem(send, 500, detail, headers, **facts, data={})
 
 
 async def send_unknown_fate(send: ASGISendCallable, headers: Headers) -> None:

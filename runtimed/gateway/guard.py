@@ -16,9 +16,12 @@ from dataclasses import dataclass
 #: What a page of an allowed origin may send and read, beyond what any page may.
 _CORS_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _CORS_REQUEST_HEADERS = (
-    b"Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Range, X-Client"
+    b"Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Range, X-Client, "
+    b"Mcp-Method, Mcp-Name, MCP-Protocol-Version, Mcp-Session-Id"
 )
-_CORS_RESPONSE_HEADERS = b"Content-Range, ETag, Link, Location, Retry-After, Runt-Status"
+_CORS_RESPONSE_HEADERS = (
+    b"Content-Range, ETag, Link, Location, Mcp-Session-Id, Retry-After, Runt-Status"
+)
 _CORS_MAX_AGE_S = 600
 
 #: What a client on this machine calls it, also through a port that was forwarded.

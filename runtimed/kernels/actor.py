@@ -121,6 +121,7 @@ class Actor:
         self._changes: list[asyncio.Future[None]] = []
         self._resumption: dict[str, Any] | None = None
         self._is_unsaved = False
+        self._has_ended = False
         self.has_resumed = False
         """Whether the keeper's word on it, and the journal up to there, were taken in."""
 
@@ -155,6 +156,7 @@ class Actor:
                 self.has_resumed = True
                 self.act([])
             self.queue.dispatch()
+        self._has_ended = True
         # What is left of its journal is read; the next segment is for a next life.
         with contextlib.suppress(KeeperUnavailable):
             self.messenger.request(Op.ROTATE)
@@ -244,6 +246,8 @@ class Actor:
 
     def _reconnect(self) -> None:
         """Connect anew to a process that goes on living though a connection to it was lost."""
+        if self._has_ended:
+            return  # the runtime may have been started again: the row is another actor's by now
         if self.row.origin == "adopted":
             if self._is_adrift:
                 self.parts.lost(self.row)

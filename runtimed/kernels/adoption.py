@@ -294,14 +294,17 @@ class Adopter:
         """
         row, state = actor.row, actor.state
 
+        def is_lost() -> bool:
+            return state.lost_incarnation == incarnation
+
         def has_ended() -> bool:
-            if row.pid is None:
-                return state.lost_incarnation == incarnation
-            return actor.ended_pid == row.pid
+            return is_lost() if row.pid is None else actor.ended_pid == row.pid
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONTROL_SILENCE_S):
-                await actor.until(lambda: row.status in ("alive", "dead") or has_ended())
+                await actor.until(
+                    lambda: row.status in ("alive", "dead") or has_ended() or is_lost()
+                )
         if row.status == "dead":
             return
         if has_ended() or (row.pid is None and not state.is_connected):
@@ -315,6 +318,8 @@ class Adopter:
             if state.is_connected:
                 actor.messenger.try_kernel_info()
                 await probe(actor)
+            else:
+                self._lost(row)  # one that starts listens at one of its addresses after the other
 
     async def _settle(self, actor: Actor) -> None:
         """Confirm or end what is starting, and has nobody any more who would."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runtimed.api.errors import EnvironmentUnusable
-from runtimed.kernels import pythons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,14 +113,3 @@ async def probe(python: str, env: Mapping[str, str]) -> Packages:
     except msgspec.DecodeError as error:
         said = complaint.decode("utf-8", "replace").strip().splitlines()
         raise PythonDoesNotRun(said[-1] if said else f"exit {child.returncode}") from error
-
-
-async def unusable_because(python: str, env: Mapping[str, str]) -> str | None:
-    """Return why an interpreter cannot run ipykernel, None if it can."""
-    if pythons.has_ipykernel(python):
-        return None
-    try:
-        packages = await probe(python, env)
-    except PythonDoesNotRun as problem:
-        return f"its Python does not run: {problem}"
-    return None if packages.ipykernel else missing_ipykernel(python, packages, env)

@@ -55,6 +55,7 @@ def runtime_document(row: RuntimeRow, state: RuntimeState | None = None) -> Runt
         connection_file=row.connection_file,
         environment=row.environment,
         project=row.project,
+        implicit=row.implicit,
         cwd=row.cwd,
         created_at=rfc3339(row.created_ms) or "",
         ended_at=rfc3339(row.ended_ms),
@@ -66,7 +67,16 @@ def runtime_document(row: RuntimeRow, state: RuntimeState | None = None) -> Runt
         limits=limits_of(row.launch),
         scope=row.launch.get("scope") if row.status != "dead" else None,
         notices=row.notices,
+        started_by=RequestedBy(**row.started_by) if row.started_by else None,
+        shared=row.shared,
+        dependencies=_dependencies(row.launch),
     )
+
+
+def _dependencies(launch: dict[str, Any]) -> list[str] | None:
+    """Return the packages that it was asked to have; what makes it a kernel is not one."""
+    recipe = launch.get("recipe")
+    return [each for each in recipe["requirements"] if each != "ipykernel"] if recipe else None
 
 
 def execution_document(
@@ -91,10 +101,11 @@ def execution_document(
         group=row.group,
         input=Input(**row.input) if row.input else None,
         gap=gap_document(row),
-        reason=row.progress.reason,
+        reason=row.reason,
         outputs=None if outputs is None else [output_document(output) for output in outputs],
         pinned_at=rfc3339(row.pinned_ms),
         outputs_removed=outputs_removed(row),
+        detached=is_detached(row),
     )
 
 
@@ -130,8 +141,14 @@ def execution_changes(row: ExecutionRow) -> dict[str, Any]:
         "execution_count": row.execution_count,
         "input": row.input,
         "gap": row.gap,
-        "reason": row.progress.reason,
+        "reason": row.reason,
+        "detached": is_detached(row),
     }
+
+
+def is_detached(row: ExecutionRow) -> bool:
+    """Say whether it is not to be waited for, as it exceeds its runtime's limits and goes on."""
+    return row.exceeded is not None and bool(row.exceeded.get("left_running"))
 
 
 def runtime_ref(row: RuntimeRow) -> RuntimeRef:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import string
 import sys
 from typing import TYPE_CHECKING, Literal
@@ -16,13 +17,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from runtimed.api.errors import (
+    AmbiguousReference,
     EnvironmentNotFound,
     EnvironmentUnusable,
     KernelDidNotStart,
     KernelNotFound,
     KernelProgramMissing,
 )
-from runtimed.kernels import pythons
+from runtimed.aside import aside
+from runtimed.kernels import places, pythons
+from runtimed.kernels.dependencies.recipe import Recipe  # noqa: TC001 - read by msgspec
 from runtimed.kernels.spec_finder import NATIVE_KERNEL
 from runtimed.kernels.specs import (
     LOCAL_PROVISIONER,
@@ -31,6 +35,7 @@ from runtimed.kernels.specs import (
     declares_curve,
     format_argv,
 )
+from runtimed.plain_files import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,17 +43,32 @@ if TYPE_CHECKING:
     from runtimed.kernels.specs import SpecFinder
 
 _IPYKERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
-_BARE_PYTHON = re.compile(r"python(\d+(\.\d+)?)?")
+#: What ``ipykernel install`` adds, so that breakpoints in the standard library work.
+_OF_DEBUGGERS = "-Xfrozen_modules=off"
+_BARE_PYTHON = re.compile(r"(python|pypy)(\d+(\.\d+)?)?[td]*")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asked for, and where it stands. Paths may be relative to ``cwd``."""
+    """What a caller asked for, and where it stands. Paths may be relative to ``cwd``.
+
+    ``dependencies`` are in their one form. Where they ``are_of_code``, nobody has asked for them
+    but what the code begins with; ``header_problem`` is why that cannot be followed.
+    """
 
     kernel: str | None = None
     python: str | None = None
     env: dict[str, str] = {}
     project: str | None = None
     cwd: str | None = None
+    dependencies: list[str] = []
+    requires_python: str | None = None
+    dependencies_are_of_code: bool = False
+    header_problem: str | None = None
+
+    @property
+    def names_packages(self) -> bool:
+        """Whether it may be for another environment than those that are there."""
+        return bool(self.dependencies or self.requires_python or self.header_problem)
 
     def __repr__(self) -> str:
         """Without the environment: its values are nowhere to be written."""
@@ -61,7 +81,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     ``argv`` is complete but for ``{connection_file}``; its program exists. ``env`` is to be laid
     over the caller's environment. Two choices with one ``key`` are the same Python, or the same
     kernel. ``resource_dir`` is None for an environment. ``spec_mtime_ns`` tells a changed
-    kernelspec from the one that something was remembered about.
+    kernelspec from the one that something was remembered about. ``recipe`` is that of a cached
+    environment. ``is_plain``: all that is said of it is which Python runs ipykernel, so that
+    another may take its place.
     """
 
     kernel_name: str
@@ -76,6 +98,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     notices: list[str] = []
     resource_dir: str | None = None
     spec_mtime_ns: int | None = None
+    recipe: Recipe | None = None
+    is_plain: bool = False
 
     def __repr__(self) -> str:
         """Without the environment: its values are nowhere to be written."""
@@ -101,7 +125,11 @@ async def choose(wish: Wish, finder: SpecFinder) -> Choice:
     Raises `KernelNotFound`, `EnvironmentNotFound`, `EnvironmentUnusable`,
     `KernelProgramMissing`, or `KernelDidNotStart` for a kernelspec that cannot be started here.
     """
-    picked = pick(wish, await finder.find(wish.env))
+    return await aside(_chosen, wish, await finder.find(wish.env))
+
+
+def _chosen(wish: Wish, specs: Mapping[str, Spec]) -> Choice:
+    picked = pick(wish, specs)
     if picked.spec is not None:
         return choice_of_spec(picked.spec, wish)
     if picked.python is None:
@@ -111,9 +139,9 @@ async def choose(wish: Wish, finder: SpecFinder) -> Choice:
 
 
 def pick(wish: Wish, specs: Mapping[str, Spec]) -> Pick:
-    """Apply the order that is this module's first lines.
+    """Apply the order that is this module's first lines. It looks at files: never on the loop.
 
-    Raises `KernelNotFound` or `EnvironmentNotFound`.
+    Raises `KernelNotFound`, `EnvironmentNotFound` or `AmbiguousReference`.
     """
     if wish.python is not None:
         if found := _python_named(wish.python, wish, may_be_program=True):
@@ -155,10 +183,16 @@ def _python_named(name: str, wish: Wish, *, may_be_program: bool) -> Pick | None
         return Pick(python=python)
     if may_be_program and (program := pythons.find_program(name, wish.env, wish.cwd)):
         return Pick(python=program)
-    for known, directory in pythons.known_environments(wish.env, wish.project):
-        if name == known:
-            return _environment(directory, because=f"it goes by the name {name}")
-    return None
+    if may_be_program and (program := pythons.of_version(name, wish.env)):
+        return Pick(python=program)
+    named = [each for each in places.environments(wish.env, wish.project) if each.name == name]
+    # What somebody made under that name is meant, before what was built for some packages.
+    found = [each for each in named if each.kind != "cached"] or named
+    if not found:
+        return None
+    if len(found) > 1 and not found[0].is_near:
+        raise AmbiguousReference(reference=name, candidates=[each.directory for each in found])
+    return _environment(found[0].directory, because=f"it goes by the name {name}")
 
 
 def _environment(directory: str, *, because: str) -> Pick:
@@ -175,6 +209,7 @@ def _of_python(python: str, wish: Wish) -> Choice:
         language="python",
         environment=environment,
         key=_python_key(python),
+        is_plain=True,
         supports_curve=environment is not None and _ipykernel_declares_curve(environment),
     )
 
@@ -188,7 +223,10 @@ def _python_key(python: str) -> str:
 
 
 def activation(environment: str | None, env: Mapping[str, str]) -> dict[str, str]:
-    """Return what activating it changes, so that ``!pip`` and subprocesses are its own too."""
+    """Return what activating it changes, so that ``!pip`` and subprocesses are its own too.
+
+    No variable can be taken away; one that is empty is as good as none.
+    """
     if environment is None:
         return {}
     variable = "VIRTUAL_ENV" if pythons.kind_of(environment) == "venv" else "CONDA_PREFIX"
@@ -197,8 +235,11 @@ def activation(environment: str | None, env: Mapping[str, str]) -> dict[str, str
     changed = {}
     if env.get(variable) != environment:
         changed[variable] = environment
-    if programs not in path.split(os.pathsep):
-        changed["PATH"] = programs + os.pathsep + path
+    if variable == "CONDA_PREFIX" and env.get("VIRTUAL_ENV"):
+        changed["VIRTUAL_ENV"] = ""  # uv would install into that one
+    if shutil.which("python", path=path) != os.path.join(programs, "python"):
+        others = (each for each in path.split(os.pathsep) if each != programs)
+        changed["PATH"] = os.pathsep.join((programs, *others))
     return changed
 
 
@@ -206,8 +247,7 @@ def _ipykernel_declares_curve(environment: str) -> bool:
     """Ask the kernelspec that ipykernel installs into its environment."""
     path = os.path.join(environment, "share", "jupyter", "kernels", NATIVE_KERNEL, "kernel.json")
     try:
-        with open(path, "rb") as file:
-            found = msgspec.json.decode(file.read())
+        found = msgspec.json.decode(read_plain(path))
     except (OSError, msgspec.DecodeError):
         return False
     metadata = found.get("metadata") if isinstance(found, dict) else None
@@ -231,7 +271,11 @@ def choice_of_spec(spec: Spec, wish: Wish) -> Choice:
     if program is None:
         raise KernelProgramMissing(kernel=spec.name, detail=_missing(argv[0]), stderr="")
     argv = [program, *argv[1:]]
-    is_plain_ipykernel = argv[1:] == _IPYKERNEL and not additions
+    is_plain_ipykernel = (
+        [word for word in argv[1:] if word != _OF_DEBUGGERS] == _IPYKERNEL
+        and not additions
+        and _is_interpreter(spec.argv[0], program)
+    )
     key = _python_key(program) if is_plain_ipykernel else f"{spec.resource_dir}:{program}"
     return Choice(
         kernel_name=spec.name,
@@ -246,7 +290,22 @@ def choice_of_spec(spec: Spec, wish: Wish) -> Choice:
         notices=[_own_notice(wish)] if spec.own else [],
         resource_dir=spec.resource_dir,
         spec_mtime_ns=spec.mtime_ns,
+        is_plain=is_plain_ipykernel and spec.interrupt_mode == "signal",
     )
+
+
+def _is_interpreter(word: str, program: str) -> bool:
+    """Say whether a kernelspec's program is a Python, and nothing that starts one in its own way.
+
+    A bare name is what the caller has on its PATH, as pyenv's, which are scripts.
+    """
+    if _BARE_PYTHON.fullmatch(word):
+        return True
+    try:
+        is_script = read_plain(program, 2) == b"#!"
+    except OSError:
+        return False
+    return _BARE_PYTHON.fullmatch(os.path.basename(program)) is not None and not is_script
 
 
 def additions_of(spec: Spec, env: Mapping[str, str]) -> dict[str, str]:

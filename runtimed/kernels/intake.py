@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtimed.kernels import gaps
 from runtimed.kernels.displays import Displays
 from runtimed.kernels.documents import runtime_document
-from runtimed.kernels.effects import (
-    Answered,
-    Connected,
-    Disconnected,
-    Effect,
-    Exited,
-    InputWanted,
-)
+from runtimed.kernels.effects import Answered, Connected, Disconnected, Effect, Exited, InputWanted
 from runtimed.kernels.foreign import EXECUTION, Foreign
 from runtimed.kernels.ledger import Ledger
 from runtimed.kernels.losses import Losses
@@ -198,6 +191,8 @@ class Intake:
             self._displays.show_again(op, execution_id, at_ms, batch)
             if execution_id is not None:
                 batch.event("output", self._state.row.id, execution_id, op, at_ms, notebook)
+        if row is not None and prepared.output_bytes:
+            self._state.note_output(row.id, prepared.output_bytes)
         if row is not None and prepared.operations and row.status == "queued":
             # It prints, so it runs: what said so was missed.
             self._start(row, Stimulus.EXECUTING, None, at_ms, batch)
@@ -300,6 +295,7 @@ class Intake:
         row.input = {
             "prompt": str(message.content.get("prompt", "")),
             "password": bool(message.content.get("password")),
+            "request": str(row.progress.inputs + 1),
         }
         effects = self.ledger.advance(row, Stimulus.INPUT_REQUESTED, at_ms, batch)
         batch.event("input", row.runtime_id, row.id, row.input, at_ms, row.cell_notebook)
@@ -342,7 +338,7 @@ class Intake:
         """Settle what a process leaves behind; unless it starts anew, so ends the runtime."""
         state, row = self._state, self._state.row
         self._losses.say(at_ms, batch)
-        if exit_.get("reason") == "unknown":
+        if exit_.get("reason") == "unknown" or state.is_idle_stopped:
             exit_ = self._known_exit(exit_)
         state.is_connected = state.has_answered = state.is_heard = state.is_shell_known = False
         state.is_leaving, state.unheard = False, 0
@@ -364,7 +360,9 @@ class Intake:
         return effects
 
     def _known_exit(self, exit_: dict[str, Any]) -> dict[str, Any]:
-        """Return how a process that is not our child ended: by what was done to it."""
+        """Return how a process ended that is idle, or not our child: by what was done to it."""
+        if self._state.is_idle_stopped:
+            return {**exit_, "reason": "idle"}
         if self._state.signalled is not None:
             return {**exit_, "signal": self._state.signalled, "reason": "signal"}
         if self._state.is_stopping or self._state.is_leaving:

@@ -65,6 +65,8 @@ class Ledger:
             return self.finish(row, at_ms, batch)
         if after is not before:
             batch.changed[row.id] = row
+        if stimulus is Stimulus.INPUT_REQUESTED:
+            self._state.idle_since_s = steady_s()
         if after.status != before.status or announce:
             _announce(row, at_ms, batch)
         if (after.reply is None) == after.idle and stimulus in (Stimulus.REPLIED, Stimulus.IDLED):

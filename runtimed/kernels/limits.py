@@ -31,9 +31,21 @@ def limits_of(launch: Mapping[str, Any]) -> Limits | None:
 
 def wanted(limits: Limits | None) -> Limits | None:
     """Return the limits, None if none of them is set."""
+    if limits is None or (confining(limits) is None and not limits_executions(limits)):
+        return None
+    return limits
+
+
+def confining(limits: Limits | None) -> Limits | None:
+    """Return the limits if any of them is the kernel's process's, else None."""
     if limits is None or (limits.memory_bytes, limits.cpus, limits.tasks) == (None, None, None):
         return None
     return limits
+
+
+def limits_executions(limits: Limits | None) -> bool:
+    """Say whether any of the limits is one of what is executed."""
+    return limits is not None and (limits.execution_s, limits.output_bytes) != (None, None)
 
 
 def properties(limits: Limits) -> list[str]:

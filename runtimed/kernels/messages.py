@@ -37,6 +37,7 @@ class Message:
     """A verified message. The ``parent_*`` fields name what it answers.
 
     ``parent_subshell`` is the subshell that this went to, None where it was the main shell.
+    ``size_bytes`` is that of its content and buffers, as they came.
     """
 
     msg_type: str
@@ -49,6 +50,7 @@ class Message:
     metadata: dict[str, Any]
     buffers: list[Frame]
     parent_subshell: str | None = None
+    size_bytes: int = 0
 
 
 class Signer:
@@ -121,6 +123,7 @@ class Signer:
                 metadata=metadata,
                 buffers=list(frames[start + 1 + _PARTS :]),
                 parent_subshell=parent.get("subshell_id"),
+                size_bytes=sum(map(len, frames[start + _PARTS :])),
             )
         except (ValueError, KeyError, RecursionError) as error:
             raise BadMessage(f"malformed: {error}") from error

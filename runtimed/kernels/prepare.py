@@ -23,13 +23,17 @@ STREAM_PIECE_CHARS = 64 * 1024
 
 @dataclass(slots=True)
 class Prepared:
-    """A record, ready to be taken in. ``blobs`` are (SHA-256, bytes), written already."""
+    """A record, ready to be taken in. ``blobs`` are (SHA-256, bytes), written already.
+
+    ``output_bytes`` is how much output the kernel has sent with it.
+    """
 
     record: Record
     message: Message | None = None
     operations: list[Operation] = field(default_factory=list)
     blobs: list[tuple[str, int]] = field(default_factory=list)
     bad: str | None = None
+    output_bytes: int = 0
 
 
 def is_large(record: Record, limit_bytes: int) -> bool:
@@ -52,6 +56,7 @@ def prepare(record: Record, signer: Signer, blobs: Blobs) -> Prepared:
     is_output = record.meta.get("c") == "iopub" and message.msg_type in OUTPUT_MESSAGES
     if is_output and not is_redacted:
         op = operation(message.msg_type, message.content)
+        prepared.output_bytes = message.size_bytes
         _store_values(op, blobs, prepared, of_any_size=is_large(record, blobs.limit_bytes))
         if message.buffers:
             op["buffers"] = [blobs.buffer(data) for data in message.buffers]

@@ -10,10 +10,15 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Literal
 
+from runtimed.plain_files import lines_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Kind = Literal["venv", "conda"]
+
+#: The minor versions of Python 3 that are looked for by name.
+_OLDEST_MINOR, _NEWEST_MINOR = 9, 40
 
 
 def kind_of(directory: str) -> Kind | None:
@@ -52,16 +57,6 @@ def environment_of(python: str) -> str | None:
     return prefix if kind_of(prefix) else None
 
 
-def has_ipykernel(python: str) -> bool:
-    """Return whether ipykernel lies in the interpreter's own site-packages.
-
-    False means nothing yet: it may come from elsewhere (.pth files, system packages).
-    """
-    prefix = os.path.dirname(os.path.dirname(os.path.abspath(python)))
-    launcher = os.path.join(glob.escape(prefix), "lib/python3*/site-packages/ipykernel_launcher.py")
-    return bool(glob.glob(launcher))
-
-
 def active_environment(env: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the caller's active environment and the variable that names it.
 
@@ -93,40 +88,74 @@ def project_environment(project: str | None) -> str | None:
     return directory if kind_of(directory) else None
 
 
-def known_environments(env: Mapping[str, str], project: str | None) -> Iterator[tuple[str, str]]:
-    """Yield name and directory of the environments that the caller may mean by a name.
-
-    The active one, the project's, and conda's, as conda itself lists them in
-    ``~/.conda/environments.txt``. A ``.venv`` goes by the name of what it lies in.
-    """
-    seen: set[str] = set()
-    active = active_environment(env)
-    directories = [active[0]] if active else []
-    if venv := project_environment(project):
-        directories.append(venv)
-    directories += _conda_environments(env)
-    for directory in directories:
-        place = os.path.realpath(directory)
-        if kind_of(directory) and place not in seen:
-            seen.add(place)
-            yield environment_name(directory), directory
-
-
 def environment_name(directory: str) -> str:
-    """Return what people call an environment."""
+    """Return what people call an environment: one that lies in a project goes by its name."""
     parent, name = os.path.split(os.path.abspath(directory))
-    if name in (".venv", "venv", ".env", "env"):
+    if name in (".venv", "venv", ".env", "env", ".conda"):
         return os.path.basename(parent) or name
     return name
 
 
-def _conda_environments(env: Mapping[str, str]) -> list[str]:
+def settings_of(directory: str) -> dict[str, str]:
+    """Return what pyvenv.cfg says; nothing where it cannot be read."""
+    pairs = [line.partition("=") for line in lines_of(os.path.join(directory, "pyvenv.cfg"))]
+    return {name.strip().lower(): value.strip() for name, equals, value in pairs if equals}
+
+
+def is_of_uv(directory: str) -> bool:
+    """Return whether uv has made a virtual environment."""
+    return "uv" in settings_of(directory)
+
+
+def version_of(directory: str) -> str | None:
+    """Return the version of an environment's Python as its files tell it, or as much as they do."""
+    said = settings_of(directory)
+    if version := said.get("version") or said.get("version_info"):
+        return ".".join(version.split(".")[:3])  # virtualenv adds "final.0"
+    for record in glob.glob(os.path.join(glob.escape(directory), "conda-meta", "python-*.json")):
+        name, _, rest = os.path.basename(record).removesuffix(".json").partition("-")
+        version, dash, _ = rest.partition("-")
+        if name == "python" and dash and version[:1].isdigit():  # not python-dateutil
+            return version
+    libraries = glob.glob(os.path.join(glob.escape(directory), "lib", "python3.*"))
+    return os.path.basename(libraries[0]).removeprefix("python") if libraries else None
+
+
+def pyenv_root(env: Mapping[str, str]) -> str:
+    """Return where pyenv has its Pythons."""
     home = env.get("HOME") or os.path.expanduser("~")
-    try:
-        with open(os.path.join(home, ".conda", "environments.txt"), encoding="utf-8") as listing:
-            return [line.strip() for line in listing if line.strip()]
-    except (OSError, UnicodeDecodeError):
-        return []
+    return env.get("PYENV_ROOT") or os.path.join(home, ".pyenv")
+
+
+def interpreters(env: Mapping[str, str]) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield the Pythons at hand that tell their version by where they are, each with that.
+
+    Those on PATH, uv's and pyenv's.
+    """
+    path = env.get("PATH", os.defpath)
+    for minor in range(_OLDEST_MINOR, _NEWEST_MINOR + 1):
+        if found := shutil.which(f"python3.{minor}", path=path):
+            yield (3, minor), found
+    home = env.get("HOME") or os.path.expanduser("~")
+    data = env.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    of_uv = env.get("UV_PYTHON_INSTALL_DIR") or os.path.join(data, "uv", "python")
+    for pattern in (
+        os.path.join(glob.escape(of_uv), "cpython-3.*", "bin", "python3.*"),
+        os.path.join(glob.escape(pyenv_root(env)), "versions", "3.*", "bin", "python3.*"),
+    ):
+        for program in glob.glob(pattern):
+            minor_digits = os.path.basename(program).removeprefix("python3.")
+            if minor_digits.isdecimal() and _is_program(program):
+                yield (3, int(minor_digits)), program
+
+
+def of_version(version: str, env: Mapping[str, str]) -> str | None:
+    """Return the Python that a bare ``3.12`` means."""
+    parts = version.split(".")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        return None
+    wanted = (int(parts[0]), int(parts[1]))
+    return next((path for found, path in interpreters(env) if found == wanted), None)
 
 
 def find_program(name: str, env: Mapping[str, str], cwd: str | None) -> str | None:

@@ -7,7 +7,13 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runtimed.api.errors import ApiError, KeeperUnavailable, NotWaitingForInput, StoreUnavailable
+from runtimed.api.errors import (
+    ApiError,
+    KeeperUnavailable,
+    NotWaitingForInput,
+    StaleInput,
+    StoreUnavailable,
+)
 from runtimed.host import Step, passing
 from runtimed.kernels import gaps, pyargs
 from runtimed.kernels.clock import now_ms, steady_s
@@ -178,7 +184,7 @@ class Queue:
         return True
 
     async def final(self, row: ExecutionRow) -> ExecutionRow:
-        """Wait until the execution is final and return it."""
+        """Wait until the execution is final, or not to be waited for, and return it."""
         is_open = self._state.open_execution(row.id) is not None
         if not is_open and row.id not in self._state.settling:
             return row
@@ -189,6 +195,12 @@ class Queue:
             return await done
         finally:
             waiting.remove(done)
+
+    def let_go(self, row: ExecutionRow) -> None:
+        """Have nobody wait any longer who waits for it now: they get it as it is."""
+        for done in self._finals.pop(row.id, []):
+            if not done.done():
+                done.set_result(row)
 
     def fail(self, error: ApiError) -> None:
         """Tell all who wait that they wait in vain."""
@@ -232,8 +244,13 @@ class Queue:
         missed = missed or gaps.has_reason(row.gap, "keeper_down")
         return row.input is not None or (row.status == "running" and missed)
 
-    async def answer_input(self, row: ExecutionRow, value: str) -> None:
-        """Answer an input request, once. Raises `NotWaitingForInput` or `KeeperUnavailable`."""
+    async def answer_input(self, row: ExecutionRow, value: str, request: str | None = None) -> None:
+        """Answer an input request, the one that is named or any, once.
+
+        Raises `NotWaitingForInput`, `StaleInput` or `KeeperUnavailable`.
+        """
+        if request is not None and row.input is not None and row.input.get("request") != request:
+            raise StaleInput(execution=row.id, status=row.status)
         number = row.progress.inputs
         send_id = _input_id(row)
         if row.input is None:
@@ -241,6 +258,7 @@ class Queue:
         secret = row.input is None or row.input["password"]
         if (
             not self._may_ask(row)
+            or (request is not None and row.input is None)
             or row.id not in self._state.executions
             or send_id in self._answering  # somebody else was first
         ):

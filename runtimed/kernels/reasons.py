@@ -45,6 +45,8 @@ def describe_exit(exit_: dict[str, Any]) -> str:
     """Say in words how a kernel's process ended."""
     if exit_.get("reason") == "oom":
         return "the kernel was killed by the system, which had run out of memory"
+    if exit_.get("reason") == "idle":
+        return "it was stopped, as it had been idle for so long as it may"
     if exit_.get("reason") == "shutdown_request":
         return "the kernel was asked to shut down, and did"
     if (number := exit_.get("signal")) is not None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from runtimed.api.errors import FinderUnavailable
+from runtimed.aside import aside
 from runtimed.kernels import spec_finder
+from runtimed.kernels.spec_finder import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,17 +82,17 @@ class SpecFinder:
         said.
         """
         key = tuple(env.get(name) for name in spec_finder.RELEVANT)
-        found = self._remembered(key)
+        found = await self._remembered(key)
         if found is None:
             async with self._lock:
-                found = self._remembered(key)
+                found = await self._remembered(key)
                 if found is None:
                     found = self._found[key] = await _look(env)
         return {spec.name: spec for spec in found.specs}
 
-    def _remembered(self, key: tuple[str | None, ...]) -> Found | None:
+    async def _remembered(self, key: tuple[str | None, ...]) -> Found | None:
         found = self._found.get(key)
-        if found is None or spec_finder.fingerprint(found.directories) != found.fingerprint:
+        if found is None or found.fingerprint != await aside(fingerprint, found.directories):
             return None
         return found
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from ulid import ULID
@@ -12,23 +13,28 @@ from ulid import ULID
 from runtimed.api.errors import KernelDidNotStart
 from runtimed.kernels import ending, launch, naming
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.environments import Choice, Wish, choose
+from runtimed.kernels.dependencies.provider import Provider
 from runtimed.kernels.limits import wanted
 from runtimed.kernels.reasons import describe_exit
 from runtimed.kernels.recall import recall, recorded
+from runtimed.kernels.spec_finder import NATIVE_KERNEL
 from runtimed.kernels.specs import SpecFinder
 from runtimed.kernels.starting import NoEnvironment, Starting
+from runtimed.kernels.under_way import UnderWay
 from runtimed.model.ids import short
 from runtimed.recorder import Batch
 from runtimed.store import executions
 from runtimed.store.runtimes import RuntimeRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
-    from runtimed.api.types import Limits
     from runtimed.kernels.actor import Actor
+    from runtimed.kernels.environments import Choice, Wish
     from runtimed.kernels.supervisor import Supervisor
+    from runtimed.kernels.terms import Terms
+    from runtimed.kernels.under_way import Waiting
 
 #: Seconds for each rung of the ladder that ends a kernel which is to be restarted.
 RESTART_GRACE_S = 2.0
@@ -44,6 +50,8 @@ class Starter:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.finder = SpecFinder()
+        self.environments = Provider(self.finder, supervisor.in_background)
+        self.under_way = UnderWay()
         self._supervisor = supervisor
         self._starts: dict[tuple[str, str], asyncio.Future[Actor]] = {}
 
@@ -52,20 +60,44 @@ class Starter:
         wish: Wish,
         *,
         name: str | None = None,
-        idle_stop_s: float | None = None,
-        limits: Limits | None = None,
+        terms: Terms,
         timeout_s: float = START_TIMEOUT_S,
+        waiting: Waiting = contextlib.nullcontext,
     ) -> Actor:
-        """Start a kernel and return when it answers. Raises what `choose` and `Starting` do."""
-        choice = await choose(wish, self.finder)
-        row = self._new_row(choice, wish, name, idle_stop_s=idle_stop_s)
-        if (limits := wanted(limits)) is not None:
-            row.launch["limits"] = msgspec.to_builtins(limits)
-        return await asyncio.shield(self._launch(row, choice, wish, timeout_s))
+        """Start a kernel and return when it answers.
 
-    async def of_project(self, wish: Wish, *, name: str | None, idle_stop_s: float) -> Actor:
-        """Return the one living runtime of (project, Python or kernel), started if need be."""
-        choice = await choose(wish, self.finder)
+        ``waiting`` is for as long as only an environment is awaited: who goes then starts none.
+        Raises what `Provider.choosing` and `Starting` do.
+        """
+        async with self._choosing(wish, terms, waiting) as choice:
+            row = self._new_row(choice, wish, name, terms)
+            return await asyncio.shield(self._launch(row, choice, wish, timeout_s))
+
+    async def of_project(
+        self,
+        wish: Wish,
+        *,
+        name: str | None,
+        terms: Terms,
+        waiting: Waiting = contextlib.nullcontext,
+    ) -> Actor:
+        """Return the one living runtime of (project, Python or kernel), started if need be.
+
+        As `start`.
+        """
+        async with self._choosing(wish, terms, waiting) as choice:
+            return await self._only_one(choice, wish, name=name, terms=terms)
+
+    def _choosing(
+        self, wish: Wish, terms: Terms, waiting: Waiting
+    ) -> AbstractAsyncContextManager[Choice]:
+        choosing = self.environments.choosing(wish)
+        kernel = wish.kernel or NATIVE_KERNEL
+        return self.under_way.entering(choosing, terms.started_by, kernel, waiting)
+
+    async def _only_one(
+        self, choice: Choice, wish: Wish, *, name: str | None, terms: Terms
+    ) -> Actor:
         key = (wish.project or "", choice.key)
         # From here to the entry in _starts nobody else gets a turn: that makes it one.
         if (started := self._starts.get(key)) is None:
@@ -73,7 +105,7 @@ class Starter:
                 row = actor.row
                 if row.implicit and row.status != "dead" and _key(row) == key:
                     return actor
-            row = self._new_row(choice, wish, name, idle_stop_s=idle_stop_s, implicit=True)
+            row = self._new_row(choice, wish, name, terms, implicit=True)
             row.notices += self._what_was_before(key)
             started = self._starts[key] = self._launch(row, choice, wish, START_TIMEOUT_S)
             started.add_done_callback(lambda _: self._starts.pop(key, None))
@@ -111,7 +143,21 @@ class Starter:
                 await Starting(actor, choice, env).run(timeout_s)
             return actor
 
-        return supervisor.in_background(start(), name=f"start {row.id}")
+        return supervisor.in_background(start(), f"start {row.id}")
+
+    @contextlib.asynccontextmanager
+    async def had_again(
+        self, row: RuntimeRow, env: Mapping[str, str] | None, who: dict[str, Any] | None
+    ) -> AsyncIterator[None]:
+        """Have the environment that a runtime was started from; it is built again if it is gone.
+
+        ``who`` asks for it, and may call that off.
+        """
+        fallback = dict(env or launch.own_environment())
+        choice = await recall(row.launch, fallback, self.finder)
+        held = self.environments.held(choice, fallback)
+        async with self.under_way.entering(held, who, row.kernel_name):
+            yield
 
     async def restart(self, row: RuntimeRow, env: Mapping[str, str] | None) -> str:
         """End the kernel, if it lives, and start it anew in the same runtime.
@@ -123,8 +169,6 @@ class Starter:
         choice = await recall(row.launch, fallback, self.finder)
         supervisor = self._supervisor
         await supervisor.keeper()
-        actor = supervisor.enter(row)
-        actor.starts_wanted += 1
         how = ""
 
         async def restart() -> Actor:
@@ -151,7 +195,11 @@ class Starter:
                     await Starting(actor, choice, fallback, address).run(START_TIMEOUT_S)
             return actor
 
-        await asyncio.shield(supervisor.in_background(restart(), name=f"restart {row.id}"))
+        held = self.environments.held(choice, fallback)
+        async with self.under_way.entering(held, row.started_by, row.kernel_name):
+            actor = supervisor.enter(row)  # not before: what has ended meanwhile has another one
+            actor.starts_wanted += 1
+            await asyncio.shield(supervisor.in_background(restart(), f"restart {row.id}"))
         return how
 
     def _new_row(
@@ -159,8 +207,8 @@ class Starter:
         choice: Choice,
         wish: Wish,
         name: str | None,
+        terms: Terms,
         *,
-        idle_stop_s: float | None,
         implicit: bool = False,
     ) -> RuntimeRow:
         """Return a new runtime's row. Raises `NameTaken` or `KernelDidNotStart`."""
@@ -169,6 +217,9 @@ class Starter:
             naming.check_free(self._supervisor.rows.values(), name)
         cwd = wish.cwd or os.path.expanduser("~")
         runtime_id = str(ULID.from_timestamp(created_ms / 1000))
+        launch_facts = recorded(choice)
+        if (limits := wanted(terms.limits)) is not None:
+            launch_facts["limits"] = msgspec.to_builtins(limits)
         return RuntimeRow(
             id=runtime_id,
             name=name or self._free_name(choice, wish, implicit=implicit),
@@ -189,14 +240,15 @@ class Starter:
             project=wish.project,
             implicit=implicit,
             cwd=cwd,
-            idle_stop_s=idle_stop_s,
+            idle_stop_s=terms.idle_stop_s,
             created_ms=created_ms,
             ended_ms=None,
             exit=None,
-            notices=list(choice.notices),
-            launch=recorded(choice),
+            notices=[*choice.notices, *terms.notices],
+            launch=launch_facts,
             journal_offset=0,
             removed_ms=None,
+            started_by=terms.started_by,
         )
 
     def _free_name(self, choice: Choice, wish: Wish, *, implicit: bool) -> str:

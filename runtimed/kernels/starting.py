@@ -19,7 +19,9 @@ from runtimed.cgroups import kernel_scope
 from runtimed.kernels import launch
 from runtimed.kernels.clock import now_ms
 from runtimed.kernels.diagnosis import explain_failure
+from runtimed.kernels.guarding import limits_notice
 from runtimed.kernels.limits import (
+    confining,
     instead,
     limits_of,
     names,
@@ -74,7 +76,7 @@ class Starting:
         self._actor = actor
         self._address = address
         self._choice = choice
-        self._limits = limits_of(actor.row.launch)
+        self._limits = confining(limits_of(actor.row.launch))
         self._scope: list[str] | None = None
         self._env = None if env is None else launch.kernel_environment(env, choice.env)
 
@@ -261,6 +263,9 @@ class Starting:
 
     async def _check_limits(self, pid: int) -> None:
         """End the kernel unless its limits are in force. Raises `LimitsNotInForce`."""
+        if (notice := limits_notice(self._actor)) is not None:
+            self._notice(notice)
+            self._actor.save()
         limits = self._limits
         if limits is None or limits.soft:
             return

@@ -31,9 +31,10 @@ class RuntimeState:
     ``connection_told_at`` is the journal's offset of what said so last. ``is_stopped`` says that
     the last probe found the process stopped (SIGSTOP).
     ``is_starting`` and ``is_restarting`` say that an exit of the process is not the end of the
-    runtime, ``is_stopping`` that somebody wants it to end. ``last_begun`` is the execution that
-    was seen to begin last, final or not. ``posted`` is the execution that the
-    keeper was asked to send, from then until the journal says that it did.
+    runtime, ``is_stopping`` that somebody wants it to end, ``is_idle_stopped`` that this is because
+    it was idle for so long. ``last_begun`` is the execution that was seen to begin last, final or
+    not. ``posted`` is the execution that the keeper was asked to send, from then until the journal
+    says that it did.
     ``delivered`` is the msg_id of what the keeper answered that it sent: no doorbell tells of it
     before the kernel speaks. ``may_have_asked`` is the execution that ran when the connection came
     again: a question of its in between was heard by nobody.
@@ -41,6 +42,7 @@ class RuntimeState:
     ``proof_answered`` are the msg_ids of the last proofs (`interrupting`) that were heard on iopub
     and answered.
     ``settling`` are executions that are final, and not yet committed as such.
+    ``output_bytes`` is how much ``output_of``, which put out something last, has put out so far.
     """
 
     row: RuntimeRow
@@ -64,6 +66,7 @@ class RuntimeState:
     is_starting: bool = False
     is_restarting: bool = False
     is_stopping: bool = False
+    is_idle_stopped: bool = False
     last_begun: ExecutionRow | None = None
     posted: str | None = None
     delivered: str | None = None
@@ -78,6 +81,14 @@ class RuntimeState:
     bad_messages: int = 0
     rss_bytes: int | None = None
     cpu_percent: float | None = None
+    output_of: str | None = None
+    output_bytes: int = 0
+
+    def note_output(self, execution_id: str, size_bytes: int) -> None:
+        """Count what an execution puts out."""
+        if self.output_of != execution_id:
+            self.output_of, self.output_bytes = execution_id, 0
+        self.output_bytes += size_bytes
 
     def hear(self, at_ms: int) -> None:
         """Note that the kernel was heard."""

@@ -8,12 +8,13 @@ import logging
 import os
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runtimed.api.errors import Internal, KeeperUnavailable, ShuttingDown
 from runtimed.kernels import launch
 from runtimed.kernels.actor import Actor, Parts
 from runtimed.kernels.clock import now_ms
+from runtimed.kernels.guarding import kept_within_limits
 from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.launch import stderr_path, stdout_path
 from runtimed.kernels.link import KeeperLink, Refused, connect
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from runtimed.store.runtimes import RuntimeRow
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: How long a request waits for the keeper to come back before it says that it is away.
 LINK_WAIT_S = 15.0
@@ -119,7 +122,8 @@ class Supervisor:
 
     async def _run_actor(self, actor: Actor) -> None:
         try:
-            await actor.run()
+            async with kept_within_limits(actor):
+                await actor.run()
         except Exception:
             # The root of an actor's task: the other runtimes go on.
             log.exception(
@@ -206,15 +210,20 @@ class Supervisor:
         actor.state.is_starting = False
         actor.ring()
 
-    def in_background(self, work: Coroutine[Any, Any, Actor], *, name: str) -> Future[Actor]:
-        """Run a start to its end, whoever waits for it; its failure is its waiters' alone."""
-        assert self._tasks is not None  # noqa: S101 - `enter` came before
-        outcome: Future[Actor] = asyncio.get_running_loop().create_future()
+    def in_background(self, work: Coroutine[Any, Any, T], name: str) -> Future[T]:
+        """Run work to its end, whoever waits for it; its failure is its waiters' alone.
+
+        Raises `ShuttingDown`.
+        """
+        if self._tasks is None or self._is_ending:
+            work.close()
+            raise ShuttingDown
+        outcome: Future[T] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         async def run() -> None:
             try:
-                actor = await work
+                result = await work
             except asyncio.CancelledError:
                 outcome.cancel()
                 raise
@@ -223,7 +232,7 @@ class Supervisor:
                     outcome.set_exception(error)
             else:
                 if not outcome.done():
-                    outcome.set_result(actor)
+                    outcome.set_result(result)
 
         self._tasks.create_task(run(), name=name)
         return outcome

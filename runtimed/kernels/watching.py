@@ -48,6 +48,7 @@ async def look(actor: Actor) -> None:
         if _is_idle_too_long(actor):
             idle_s = actor.row.idle_stop_s
             log.info("idle for %s s: it is stopped", idle_s, extra=about(actor.row.id))
+            state.is_idle_stopped = True
             await ending.stop(actor, grace_s=5.0)
             return
         if steady_s() - state.heard_s > config.probe_interval_s:
@@ -64,9 +65,16 @@ async def look(actor: Actor) -> None:
 
 def _is_idle_too_long(actor: Actor) -> bool:
     state, limit_s = actor.state, actor.row.idle_stop_s
-    if limit_s is None or state.executions or state.foreign or state.idle_since_s is None:
+    if limit_s is None or state.foreign or state.idle_since_s is None:
+        return False
+    if state.executions and not (_is_agents(actor) and state.activity == "waiting_input"):
         return False
     return steady_s() - state.idle_since_s > limit_s
+
+
+def _is_agents(actor: Actor) -> bool:
+    """Whether an agent started it: a question that it left there would keep it for good."""
+    return bool((actor.row.started_by or {}).get("agent"))
 
 
 async def probe(actor: Actor) -> None:

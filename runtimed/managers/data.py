@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from typing import TYPE_CHECKING
 
+from runtimed.environment_cache import Cache
 from runtimed.managers import plists
 from runtimed.managers.detached import holder_of
 from runtimed.managers.failures import ServiceFailure
@@ -22,8 +24,16 @@ _OURS = (
 )
 
 
-def remove(instance: Instance, config_file: str, *, has_launchd: bool = False) -> list[str]:
-    """Remove state, settings and, with it, launchd's logs; return what was removed, and what stays.
+def remove(
+    instance: Instance,
+    config_file: str,
+    cache_dir: str | None = None,
+    *,
+    has_launchd: bool = False,
+) -> list[str]:
+    """Remove state, settings, cached environments and, with it, launchd's logs.
+
+    Return what was removed, and what stays.
 
     Raises `ServiceFailure` while a daemon or a keeper uses them, or where something resists.
     """
@@ -50,6 +60,8 @@ def remove(instance: Instance, config_file: str, *, has_launchd: bool = False) -
         for label in plists.LABELS if has_launchd else ():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(plists.log_of(label))
+        if cache_dir is not None:
+            done += _remove_environments(Cache(cache_dir))
     except OSError as error:
         raise ServiceFailure(f"cannot remove {error.filename}: {error.strerror}") from None
     for path in (instance.socket, instance.socket + ".start"):
@@ -62,3 +74,15 @@ def remove(instance: Instance, config_file: str, *, has_launchd: bool = False) -
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
     return done
+
+
+def _remove_environments(cache: Cache) -> list[str]:
+    """Remove the cached environments, but for those that other instances run kernels in."""
+    removed = [
+        one.path for one in cache.unused_since(math.inf) if cache.remove(os.path.basename(one.path))
+    ]
+    left = [one.path for one in cache.all()]
+    if not left:
+        cache.dissolve()
+    done = [f"removed {len(removed)} cached environments"] if removed else []
+    return done + [f"left {path}, which something runs in" for path in left]

@@ -48,21 +48,26 @@ def said(run: subprocess.CompletedProcess[str]) -> str:
 
 
 def runtimed_program(executable: str | None = None) -> str:
-    """Return the path of our ``runtimed``: one that an upgrade of the package leaves in place.
+    """Return the path of our ``runtimed``, as `program` does."""
+    return program("runtimed", executable)
+
+
+def program(name: str, executable: str | None = None) -> str:
+    """Return the path of a program of ours: one that an upgrade of the package leaves in place.
 
     It is beside the interpreter, whose path is not resolved: the target of an environment's link
     may have a version in it. A link elsewhere that leads to it (pipx, uv and Homebrew make one)
     outlives even the environment. Raises `ServiceFailure` where there is none.
     """
     executable = executable or sys.executable
-    beside = os.path.join(os.path.dirname(executable), "runtimed")
+    beside = os.path.join(os.path.dirname(executable), name)
     if not os.access(beside, os.X_OK):
         raise ServiceFailure(
             f"there is no program {beside}; install the package with its programs "
             "(`pipx install runtimed-daemon`, or `pip install` in an environment)"
         )
     ours = os.path.realpath(beside)
-    for link in (shutil.which("runtimed"), os.path.expanduser("~/.local/bin/runtimed")):
+    for link in (shutil.which(name), os.path.expanduser(f"~/.local/bin/{name}")):
         if link and os.path.isabs(link) and os.path.islink(link) and link != beside:
             if os.path.realpath(link) == ours:
                 return link

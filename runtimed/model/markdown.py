@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from runtimed.model.text import without_ansi
+from runtimed.model.rendering.forms import fenced, with_line_end
+from runtimed.model.rendering.images import IMAGES
+from runtimed.model.rendering.terminal import as_shown
+from runtimed.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_BACKTICKS = re.compile("`{3,}")
-_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 
 
 def as_markdown(notebook: Mapping[str, Any]) -> str:
@@ -26,7 +25,7 @@ def as_markdown(notebook: Mapping[str, Any]) -> str:
 def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
     source = cell["source"]
     if cell["cell_type"] != "code":
-        yield fenced(source) if cell["cell_type"] == "raw" else _ended(source)
+        yield fenced(source) if cell["cell_type"] == "raw" else with_line_end(source)
         return
     yield fenced(source, language.lower())
     said = ""
@@ -35,11 +34,11 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
             said += _joined(output["text"])  # stdout and stderr, as they came on a terminal
             continue
         if said:
-            yield fenced(_as_shown(said))
+            yield fenced(as_shown(said))
         said = ""
         yield _output(output)
     if said:
-        yield fenced(_as_shown(said))
+        yield fenced(as_shown(said))
     remarks = cell["metadata"].get("runtimed")  # a file may have anything there
     if isinstance(remarks, dict) and (status := remarks.get("status")):
         yield f"*{status}*\n"
@@ -48,18 +47,18 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
 def _output(output: Mapping[str, Any]) -> str:
     if output["output_type"] == "error":
         lines = output["traceback"] or [f"{output['ename']}: {output['evalue']}"]
-        return fenced(_as_shown("\n".join(lines)))
+        return fenced(plain("\n".join(lines)))
     data = output["data"]
     if "text/markdown" in data:
-        return _ended(_joined(data["text/markdown"]))
-    for mime in _IMAGES:
+        return with_line_end(_joined(data["text/markdown"]))
+    for mime in IMAGES:
         if mime in data:
             return _image(mime, _joined(data[mime]))
     if "text/latex" in data:
-        return _ended(_joined(data["text/latex"]))
+        return with_line_end(_joined(data["text/latex"]))
     for mime in ("text/plain", "text/html"):
         if mime in data:
-            return fenced(_as_shown(_joined(data[mime])))
+            return fenced(as_shown(_joined(data[mime])))
     if "application/json" in data:
         return fenced(json.dumps(data["application/json"], ensure_ascii=False, indent=2), "json")
     return fenced(" ".join(f"<{mime}>" for mime in data) or "<nothing>")
@@ -69,23 +68,6 @@ def _image(mime: str, value: str) -> str:
     if mime == "image/svg+xml":
         value = base64.b64encode(value.encode()).decode("ascii")
     return f"![{mime}](data:{mime};base64,{''.join(value.split())})\n"
-
-
-def fenced(text: str, language: str = "") -> str:
-    """Return the text between fences that are longer than any in it."""
-    longest = max(map(len, _BACKTICKS.findall(text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{_ended(text)}{fence}\n"
-
-
-def _as_shown(text: str) -> str:
-    """Return text as a terminal leaves it: without colours, progress bars at their last state."""
-    lines = without_ansi(text).split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
-
-
-def _ended(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
 
 
 def _joined(text: object) -> str:

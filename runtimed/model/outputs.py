@@ -16,7 +16,7 @@ update   display_id, data, metadata: of every output shown under that display_id
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,12 +87,18 @@ def shown_display_id(op: Operation) -> str | None:
     return display_id if isinstance(display_id, str) else None
 
 
+class Gathered(Protocol):
+    """Takes the text of one stream output, piece by piece."""
+
+    def append(self, text: str, /) -> object: ...
+
+
 class Folder:
     """Folds operations, one after the other, into outputs."""
 
     def __init__(self) -> None:
         self._outputs: list[dict[str, Any]] = []
-        self._streams: dict[int, list[str]] = {}
+        self._streams: dict[int, Gathered] = {}
         self._clear_waits = False
 
     def apply(self, op: Operation) -> None:
@@ -120,7 +126,7 @@ class Folder:
     def outputs(self) -> list[dict[str, Any]]:
         """Return the outputs so far; adjoining text of one stream is one output."""
         for index, parts in self._streams.items():
-            self._outputs[index]["text"] = "".join(parts)
+            self._outputs[index]["text"] = self._gathered(parts)
         return [dict(output) for output in self._outputs]
 
     def _clear(self) -> None:
@@ -134,7 +140,16 @@ class Folder:
             self._streams[last].append(text)
             return
         self._outputs.append({"output_type": "stream", "name": name, "text": ""})
-        self._streams[last + 1] = [text]
+        self._streams[last + 1] = gathered = self._gather()
+        gathered.append(text)
+
+    def _gather(self) -> Gathered:
+        """Return what takes the text of a stream output that begins."""
+        return []
+
+    def _gathered(self, parts: Any) -> Any:
+        """Return what was taken, as the output has it."""
+        return "".join(parts)
 
     def _update(self, display_id: str | None, shown: dict[str, Any], buffers: Any) -> None:
         if display_id is None:

@@ -61,6 +61,7 @@ class JsonRpcConnection(asyncio.BufferedProtocol):
 
     def __init__(self, hall: Hall, uid: int, pid: int | None) -> None:
         self.client = "unknown"
+        self.agent: str | None = None
         self._hall = hall
         self._caller = Caller(uid, pid, self)
         self._splitter = LineSplitter(hall.limits.line_bytes)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runtimed.api.events import Event
 
 R = TypeVar("R")
+#: The kind of client that MCP servers are.
+MCP = "mcp"
 Handler = Callable[..., Awaitable[R]]
 #: A handler as the dispatcher calls it: with context, call and caller.
 BoundHandler = Callable[[Any, Any, "Caller"], Awaitable[Any]]
@@ -43,6 +45,8 @@ class Connection(Protocol):
     """What a handler may ask of the connection that a call came on."""
 
     client: str
+    #: The agent that it works for, as it said itself.
+    agent: str | None
     #: Whether its clients send a call with an ``id`` again when the service stops meanwhile.
     repeats_calls: bool
 
@@ -78,6 +82,22 @@ class Caller:
     def client(self) -> str:
         """The kind of client, as it said in ``daemon.hello``; "unknown" if it did not."""
         return self.connection.client
+
+    @property
+    def agent(self) -> str | None:
+        """The agent that it works for, as it said itself."""
+        return self.connection.agent
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it works for a model, and not at a person's word."""
+        return self.agent is not None or self.client == MCP
+
+    @property
+    def requested_by(self) -> dict[str, Any]:
+        """Who calls, as the record has it."""
+        found: dict[str, Any] = {"client": self.client, "pid": self.pid}
+        return found if self.agent is None else {**found, "agent": self.agent}
 
     def waiting(self) -> AbstractContextManager[None]:
         """See `Connection.waiting`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ulid import ULID
@@ -24,8 +25,10 @@ from runtimed.api.executions import (
 )
 from runtimed.api.types import Execution, Interrupted, Nothing
 from runtimed.kernels.clock import now_ms
+from runtimed.kernels.documents import is_detached
 from runtimed.kernels.queue import EOF
 from runtimed.model.ids import is_ulid
+from runtimed.service.agents import less, terms_of
 from runtimed.service.binding import Caller, serves
 from runtimed.service.references import find_execution, find_runtime
 from runtimed.service.runtimes import interrupted, living
@@ -51,14 +54,17 @@ async def execution_eval(context: Context, call: ExecutionEval, caller: Caller) 
     row = await _submit(context, call, caller)
     # It is accepted: who would run it a second time by asking again gets it as it is.
     takes_unfinished = call.id is None or not caller.connection.repeats_calls
-    return await _wait(context, row, call.wait_s, caller, takes_unfinished=takes_unfinished)
+    # Nor is it waited for by who asks again, once its runtime's limits have let go of it.
+    wait_s = 0.0 if is_detached(row) else call.wait_s
+    row = await waited(context, row, wait_s, caller, takes_unfinished=takes_unfinished)
+    return await _view(context, row, outputs=call.outputs)
 
 
 async def _submit(context: Context, call: _Submission, caller: Caller) -> ExecutionRow:
     """Store and queue it, or find it where it was submitted before under its id."""
     if (known := _known(context, call)) is not None:
         return known
-    actor = await _actor_for(context, call)
+    actor = await _actor_for(context, call, caller)
     if call.runtime is None and (known := _known(context, call)) is not None:
         return known  # submitted a second time while a runtime was found or started
     queued_ms = now_ms()
@@ -67,7 +73,7 @@ async def _submit(context: Context, call: _Submission, caller: Caller) -> Execut
         runtime_id=actor.row.id,
         code=call.code,
         queued_ms=queued_ms,
-        requested_by={"client": caller.client, "pid": caller.pid},
+        requested_by=caller.requested_by,
         cell_notebook=call.cell.notebook if call.cell else None,
         cell_id=call.cell.id if call.cell else None,
         group=call.group,
@@ -97,27 +103,40 @@ def _known(context: Context, call: _Submission) -> ExecutionRow | None:
     return row
 
 
-async def _actor_for(context: Context, call: _Submission) -> Actor:
+async def _actor_for(context: Context, call: _Submission, caller: Caller) -> Actor:
     """Return the runtime that the submission names, or its project's one, started if need be."""
     if call.runtime is not None:
+        if call.dependencies:
+            raise InvalidParams(
+                detail="dependencies are for a runtime that is started for them, and "
+                f"{call.runtime} is there: leave out the one or the other - at `$.dependencies`"
+            )
         return living(context, find_runtime(context, call.runtime))
     if call.project is None:
         raise InvalidParams(detail="it must name a runtime or a project")
     wish = wish_of(call)
-    supervisor = context.supervisor
+    usual_s = context.supervisor.parts.config.implicit_idle_stop_s
+    terms = terms_of(context, caller)
+    terms = replace(terms, idle_stop_s=less(usual_s, terms.idle_stop_s or 0))
     return await context.starter.of_project(
-        wish, name=call.name, idle_stop_s=supervisor.parts.config.implicit_idle_stop_s
+        wish, name=call.name, terms=terms, waiting=caller.waiting
     )
 
 
-async def _wait(
+async def _view(context: Context, row: ExecutionRow, *, outputs: bool) -> Execution:
+    if outputs:
+        return await whole_execution_view(context, row)
+    return execution_view(context, row)
+
+
+async def waited(
     context: Context,
     row: ExecutionRow,
     wait_s: float | None,
     caller: Caller,
     *,
     takes_unfinished: bool = False,
-) -> Execution:
+) -> ExecutionRow:
     """Return the execution once it is final, or as it is after so long.
 
     A stop of the service ends the wait: as if it were over with ``takes_unfinished``, else as
@@ -131,20 +150,20 @@ async def _wait(
                     row = await actor.queue.final(row)
         except TimeoutError:
             pass
-    return await whole_execution_view(context, row)
+    return row
 
 
 @serves(ExecutionGet)
 async def execution_get(context: Context, call: ExecutionGet) -> Execution:
     row = find_execution(context, call.execution)
-    if call.outputs:
-        return await whole_execution_view(context, row)
-    return execution_view(context, row)
+    return await _view(context, row, outputs=call.outputs)
 
 
 @serves(ExecutionWait)
 async def execution_wait(context: Context, call: ExecutionWait, caller: Caller) -> Execution:
-    return await _wait(context, find_execution(context, call.execution), call.wait_s, caller)
+    row = find_execution(context, call.execution)
+    row = await waited(context, row, call.wait_s, caller)
+    return await _view(context, row, outputs=call.outputs)
 
 
 @serves(ExecutionCancel)
@@ -177,5 +196,5 @@ async def execution_input(context: Context, call: ExecutionInput) -> Nothing:
     actor = context.supervisor.actors.get(row.runtime_id)
     if actor is None:
         raise NotWaitingForInput(execution=row.id, status=row.status)
-    await actor.queue.answer_input(row, EOF if call.eof else call.value)
+    await actor.queue.answer_input(row, EOF if call.eof else call.value, call.request)
     return Nothing()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from runtimed.api.errors import KeeperUnavailable, StoreUnavailable
+from runtimed.api.errors import Denied, KeeperUnavailable, StoreUnavailable
 from runtimed.api.runtimes import RuntimeForget
 from runtimed.api.types import Forgotten
 from runtimed.kernels import launch, own_output
@@ -17,7 +17,7 @@ from runtimed.kernels.clock import now_ms
 from runtimed.kernels.journal import JournalReader
 from runtimed.kernels.link import Refused
 from runtimed.recorder import Batch
-from runtimed.service.binding import serves
+from runtimed.service.binding import Caller, serves
 from runtimed.service.history_index import READ_FROM
 from runtimed.service.moments import milliseconds
 from runtimed.service.references import find_recorded
@@ -38,7 +38,9 @@ _JOURNAL_LEFT = (
 
 
 @serves(RuntimeForget)
-async def runtime_forget(context: Context, call: RuntimeForget) -> Forgotten:
+async def runtime_forget(context: Context, call: RuntimeForget, caller: Caller) -> Forgotten:
+    if caller.is_agent:
+        raise Denied(detail="an agent cannot take off what the record has of it; a person can")
     row = find_recorded(context, call.runtime, exact=True, destroys=True)
     since_ms = 0 if call.since is None else milliseconds(call.since, "since")
     actor = context.supervisor.actors.get(row.id)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,36 +19,62 @@ from runtimed.model.text import without_ansi
 from runtimed.service import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-#: How long the matching of one page may take.
+#: How long the matching of one list of lines may take.
 GREP_S = 3.0
+#: An answer's longest line; it is as long as the indices of the lines asked for together.
+_ANSWER_BYTES = 16 * 1024 * 1024
 
 
-async def matches(pattern: str, lines: Sequence[str]) -> list[int]:
-    """Return the indices of the lines whose text, ANSI sequences aside, matches.
+class Matcher:
+    """A pattern that was found to be one."""
 
-    Raises `InvalidParams` for a bad pattern.
-    """
+    def __init__(self, child: asyncio.subprocess.Process) -> None:
+        self._child = child
 
-    def encoded() -> bytes:
-        return msgspec.json.encode([pattern, [without_ansi(line) for line in lines]])
+    async def matches(self, lines: Sequence[str]) -> list[int]:
+        """Return the indices of the lines whose text, ANSI sequences aside, matches.
 
-    request = await asyncio.to_thread(encoded)
+        Raises `InvalidParams` where that takes too long.
+        """
+
+        def encoded() -> bytes:
+            return msgspec.json.encode([without_ansi(line) for line in lines])
+
+        found: list[int] = await self.ask(await asyncio.to_thread(encoded), f"{len(lines)} lines")
+        return found
+
+    async def ask(self, question: bytes, what: str) -> Any:
+        """Return the child's answer. Raises `InvalidParams`."""
+        stdin, stdout = self._child.stdin, self._child.stdout
+        assert stdin is not None and stdout is not None  # noqa: S101
+        try:
+            async with asyncio.timeout(GREP_S):
+                stdin.write(question + b"\n")
+                await stdin.drain()
+                return msgspec.json.decode(await stdout.readline())
+        except TimeoutError:
+            detail = f"it takes longer than {GREP_S:g} s on {what} - at `$.grep`"
+            raise InvalidParams(detail=detail) from None
+
+
+@asynccontextmanager
+async def matching(pattern: str) -> AsyncIterator[Matcher]:
+    """Match with a pattern. Raises `InvalidParams` for one that is none."""
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", matcher.__file__), stdin=PIPE, stdout=PIPE
+        *(sys.executable, "-I", "-S", matcher.__file__),
+        stdin=PIPE,
+        stdout=PIPE,
+        limit=_ANSWER_BYTES,
     )
     try:
-        async with asyncio.timeout(GREP_S):
-            answer, _ = await child.communicate(request)
-    except TimeoutError:
-        detail = f"it takes longer than {GREP_S:g} s on {len(lines)} lines - at `$.grep`"
-        raise InvalidParams(detail=detail) from None
+        found = Matcher(child)
+        wrong = await found.ask(msgspec.json.encode(pattern), "the pattern itself")
+        if wrong is not None:
+            raise InvalidParams(detail=f"{wrong} - at `$.grep`")
+        yield found
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    found = msgspec.json.decode(answer, type=list[int] | str)
-    if isinstance(found, str):
-        raise InvalidParams(detail=f"{found} - at `$.grep`")
-    return found

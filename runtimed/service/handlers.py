@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from runtimed.service import (
+    agents,
     cells,
     discover,
     doctor,
+    environments,
     executions,
     export,
     forgetting,
@@ -18,6 +20,7 @@ from runtimed.service import (
     output,
     recording,
     removal,
+    render,
     runtimes,
     settings,
     system,
@@ -27,9 +30,11 @@ from runtimed.service.binding import HANDLERS
 
 __all__ = [
     "HANDLERS",
+    "agents",
     "cells",
     "discover",
     "doctor",
+    "environments",
     "executions",
     "export",
     "forgetting",
@@ -42,6 +47,7 @@ __all__ = [
     "output",
     "recording",
     "removal",
+    "render",
     "runtimes",
     "settings",
     "system",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from runtimed import __version__
-from runtimed.api.daemon import PROTOCOL, SERVICE, DaemonHello, Hello
+from runtimed.api.daemon import AGENT_PATTERN, PROTOCOL, SERVICE, DaemonHello, Hello
 from runtimed.api.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ def greet(call: DaemonHello, caller: Caller, state_dir: str) -> Hello:
 
     Raises `BadRequest` where there is no protocol version that both speak.
     """
-    caller.connection.client = call.client
+    if call.agent is not None and re.fullmatch(AGENT_PATTERN, call.agent) is None:
+        raise BadRequest(detail=f"{call.agent!r} cannot be the name of an agent")
+    caller.connection.client, caller.connection.agent = call.client, call.agent
     if call.protocol is not None:
         _check_protocol(call.protocol)
     return Hello(

@@ -49,6 +49,8 @@ def _selection(context: Context, call: ExecutionList | ExecutionSearch) -> Selec
     cell = call.cell if isinstance(call, ExecutionList) else None
     return Selection(
         runtime_id=None if call.runtime is None else find_recorded(context, call.runtime).id,
+        runtimes=None if call.runtimes is None else [each.upper() for each in call.runtimes],
+        by=call.by,
         statuses=call.status,
         cell=None if cell is None else (cell.notebook, cell.id),
         foreign=call.foreign,
@@ -156,6 +158,8 @@ async def execution_rerun(context: Context, call: ExecutionRerun, caller: Caller
         )
         if runtime.origin == "adopted":
             return await _as_adopted(context, row.id, again, caller, runtime)
+        async with context.starter.had_again(runtime, call.env, caller.requested_by):
+            return await execution_submit(context, again, caller)
     return await execution_submit(context, again, caller)
 
 

@@ -1,7 +1,8 @@
-"""The child of grep.py: a pattern and lines on stdin, the matching indices on stdout, as JSON.
+"""The child of grep.py: on stdin a pattern, then lists of lines; one JSON value in a line each.
 
-A string instead says what is wrong with the pattern. A script of its own, and stdlib only: it has
-to start quickly.
+On stdout an answer to each: null to a pattern that is one, else a string that says what is wrong
+with it; to lines the indices of those that match. A script of its own, and stdlib only: it has to
+start quickly.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ import sys
 
 
 def main() -> None:
-    """Answer one request."""
-    text, lines = json.load(sys.stdin.buffer)
-    answer: list[int] | str
+    """Answer until stdin ends."""
+    questions = sys.stdin.buffer
     try:
-        pattern = re.compile(text)
+        search = re.compile(json.loads(questions.readline())).search
     except (re.error, RecursionError, OverflowError) as error:
-        answer = str(error)
-    else:
-        answer = [index for index, line in enumerate(lines) if pattern.search(line)]
-    json.dump(answer, sys.stdout)
+        _answer(str(error))
+        return
+    _answer(None)
+    for lines in questions:
+        _answer([index for index, line in enumerate(json.loads(lines)) if search(line)])
+
+
+def _answer(answer: list[int] | str | None) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from runtimed.kernels.clock import now_ms
 from runtimed.kernels.documents import runtime_ref
 from runtimed.model.ids import is_ulid
 from runtimed.recorder import Batch
+from runtimed.service.agents import terms_of
 from runtimed.service.binding import Caller, serves
 from runtimed.service.notebook_references import check_etag, find_cell, find_notebook
 from runtimed.service.notebooks import save
@@ -52,7 +53,7 @@ async def cell_run(context: Context, call: CellRun, caller: Caller) -> Execution
     check_etag(row, call.if_match)
     if row.kind != "code":
         raise InvalidParams(detail=f"a {row.kind} cell cannot be run - at `$.cell`")
-    actor = await _runtime_of(context, notebook, call)
+    actor = await _runtime_of(context, notebook, call, caller)
     row, _ = find_cell(context, row.id)  # a start takes its time
     if (known := _known(context, call, row)) is not None:
         return execution_view(context, known)
@@ -85,7 +86,7 @@ async def notebook_run_all(context: Context, call: NotebookRunAll, caller: Calle
         return known
     if not _to_run(context, notebook, call.cells):
         return NotebookRun(notebook=notebook.id, runtime=None, group=group, executions=[])
-    actor = await _runtime_of(context, notebook, call)
+    actor = await _runtime_of(context, notebook, call, caller)
     if known := _run_before(context, notebook, group):  # asked for twice at the same time
         return known
     return _run(context, notebook, actor, caller, group=group, call=call)
@@ -96,7 +97,7 @@ async def notebook_restart_and_run_all(
     context: Context, call: NotebookRestartAndRunAll, caller: Caller
 ) -> NotebookRun:
     notebook = find_notebook(context, call.notebook)
-    actor = await _runtime_of(context, notebook, call, fresh=True)
+    actor = await _runtime_of(context, notebook, call, caller, fresh=True)
     everything = NotebookRunAll(notebook=notebook.id, stop_on_error=call.stop_on_error)
     return _run(context, notebook, actor, caller, group=str(ULID()), call=everything)
 
@@ -176,7 +177,7 @@ def _execution(
         runtime_id=actor.row.id,
         code=cell.src,
         queued_ms=queued_ms,
-        requested_by={"client": caller.client, "pid": caller.pid},
+        requested_by=caller.requested_by,
         cell_notebook=cell.notebook_id,
         cell_id=cell.id,
         group=group,
@@ -188,7 +189,12 @@ def _execution(
 
 
 async def _runtime_of(
-    context: Context, notebook: NotebookRow, call: RunParameters[Any], *, fresh: bool = False
+    context: Context,
+    notebook: NotebookRow,
+    call: RunParameters[Any],
+    caller: Caller,
+    *,
+    fresh: bool = False,
 ) -> Actor:
     """Return the runtime that the call names, or the notebook's own, started if need be.
 
@@ -208,7 +214,7 @@ async def _runtime_of(
         if not fresh and (own := _own(context, notebook.id)) is not None:
             return own
         # From here to the entry nobody else gets a turn: that makes it one start.
-        work = _start(context, notebook.id, call)
+        work = _start(context, notebook.id, call, caller)
         start = supervisor.in_background(work, name=f"runtime of notebook {notebook.id}")
         context.notebook_starts[notebook.id] = start
         start.add_done_callback(lambda _: context.notebook_starts.pop(notebook.id, None))
@@ -222,7 +228,9 @@ def _own(context: Context, notebook_id: str) -> Actor | None:
     return None if row is None or row.status == "dead" else context.supervisor.actors[row.id]
 
 
-async def _start(context: Context, notebook_id: str, call: RunParameters[Any]) -> Actor:
+async def _start(
+    context: Context, notebook_id: str, call: RunParameters[Any], caller: Caller
+) -> Actor:
     """Start the notebook's kernel: again where it has one, else a new one for it."""
     notebook = find_notebook(context, notebook_id)
     row = context.supervisor.rows.get(notebook.runtime_id or "")
@@ -230,7 +238,7 @@ async def _start(context: Context, notebook_id: str, call: RunParameters[Any]) -
         # One that others started is left to them, once it is dead.
         await runtime_restart(context, RuntimeRestart(runtime=row.id, env=call.env))
         return living(context, row)
-    actor = await _start_new(context, notebook, call)
+    actor = await _start_new(context, notebook, call, caller)
     try:
         _give(context, notebook_id, actor.row.id)
     except NotebookNotFound:  # it was closed meanwhile; nobody would stop its kernel
@@ -239,7 +247,9 @@ async def _start(context: Context, notebook_id: str, call: RunParameters[Any]) -
     return actor
 
 
-async def _start_new(context: Context, notebook: NotebookRow, call: RunParameters[Any]) -> Actor:
+async def _start_new(
+    context: Context, notebook: NotebookRow, call: RunParameters[Any], caller: Caller
+) -> Actor:
     spec = notebook.metadata.get("kernelspec")
     named = spec.get("name") if isinstance(spec, dict) else None
     directory = os.path.dirname(notebook.path) if notebook.path else None
@@ -247,11 +257,12 @@ async def _start_new(context: Context, notebook: NotebookRow, call: RunParameter
         call = msgspec.structs.replace(call, kernel_name=named)
     wish = wish_of(msgspec.structs.replace(call, cwd=call.cwd or directory))
     idle_stop_s = context.supervisor.parts.config.implicit_idle_stop_s
+    terms = terms_of(context, caller, idle_stop_s=idle_stop_s)
     name = naming.free_name(context.supervisor.rows.values(), notebook.name)
     try:
-        return await context.starter.start(wish, name=name, idle_stop_s=idle_stop_s)
+        return await context.starter.start(wish, name=name, terms=terms)
     except NameTaken:  # meanwhile
-        return await context.starter.start(wish, idle_stop_s=idle_stop_s)
+        return await context.starter.start(wish, terms=terms)
 
 
 def _give(context: Context, notebook_id: str, runtime_id: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
 from runtimed.api.errors import NoServer, RuntimeDead
 from runtimed.api.runtimes import (
-    EnvironmentList,
     RuntimeGet,
     RuntimeInterrupt,
     RuntimeKill,
@@ -20,14 +20,15 @@ from runtimed.api.runtimes import (
     RuntimeStart,
     RuntimeStop,
 )
-from runtimed.api.types import Ended, Environment, Interrupted, LogPage, Runtime
+from runtimed.api.types import Ended, Interrupted, LogPage, Runtime
 from runtimed.kernels import ending, interrupting, launch, naming
 from runtimed.kernels.clock import now_ms
-from runtimed.kernels.listing import list_environments
 from runtimed.kernels.own_output import Piece, read_end, read_from
 from runtimed.kernels.reasons import describe_exit
+from runtimed.logs import about
 from runtimed.model.ids import short
 from runtimed.recorder import Batch
+from runtimed.service.agents import is_by, terms_of
 from runtimed.service.binding import Caller, serves
 from runtimed.service.hands_off import (
     describe_owner,
@@ -46,11 +47,7 @@ if TYPE_CHECKING:
     from runtimed.store.executions import ExecutionRow
     from runtimed.store.runtimes import RuntimeRow
 
-
-@serves(EnvironmentList)
-async def environment_list(context: Context, call: EnvironmentList) -> list[Environment]:
-    env = launch.own_environment() if call.env is None else call.env
-    return await list_environments(env, call.project, context.starter.finder)
+log = logging.getLogger(__name__)
 
 
 @serves(RuntimeList)
@@ -61,6 +58,7 @@ async def runtime_list(context: Context, call: RuntimeList) -> list[Runtime]:
         if (call.all or row.status != "dead")
         and (call.kernel is None or row.kernel_name == call.kernel)
         and (call.origin is None or row.origin == call.origin)
+        and (call.by is None or is_by(row.started_by, call.by))
     ]
 
 
@@ -70,24 +68,25 @@ async def runtime_get(context: Context, call: RuntimeGet) -> Runtime:
 
 
 @serves(RuntimeStart)
-async def runtime_start(context: Context, call: RuntimeStart) -> Runtime:
+async def runtime_start(context: Context, call: RuntimeStart, caller: Caller) -> Runtime:
     actor = await context.starter.start(
         wish_of(call),
         name=call.name,
-        idle_stop_s=call.idle_stop_s,
-        limits=call.limits,
+        terms=terms_of(context, caller, idle_stop_s=call.idle_stop_s, limits=call.limits),
         timeout_s=call.start_timeout_s,
+        waiting=caller.waiting,
     )
     return runtime_view(context, actor.row)
 
 
 @serves(RuntimeStop)
-async def runtime_stop(context: Context, call: RuntimeStop) -> Ended:
+async def runtime_stop(context: Context, call: RuntimeStop, caller: Caller) -> Ended:
     row = find_runtime(context, call.runtime, exact=True)
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
     refuse_unless_forced(row, "stop", force=call.force)
+    log.info("stopped by %s", caller.agent or caller.client, extra=about(row.id))
     if row.origin == "adopted" and await stop_by_server(context, row):
         return Ended(runtime=runtime_view(context, row), how="jupyter_server")
     how = await ending.stop(actor, call.grace_s)
@@ -95,12 +94,13 @@ async def runtime_stop(context: Context, call: RuntimeStop) -> Ended:
 
 
 @serves(RuntimeKill)
-async def runtime_kill(context: Context, call: RuntimeKill) -> Ended:
+async def runtime_kill(context: Context, call: RuntimeKill, caller: Caller) -> Ended:
     row = find_runtime(context, call.runtime, exact=True)
     actor = context.supervisor.actors.get(row.id)
     if actor is None or row.status == "dead":
         return Ended(runtime=runtime_view(context, row), how="already_dead")
     refuse_unless_forced(row, "kill", force=call.force)
+    log.info("killed by %s", caller.agent or caller.client, extra=about(row.id))
     how = await ending.kill(actor)
     return Ended(runtime=runtime_view(context, row), how=how)
 
@@ -146,7 +146,7 @@ async def interrupted(
         execution=row.id,
         ended=ended,
         status=row.status,  # type: ignore[arg-type]
-        reason=row.progress.reason,
+        reason=row.reason,
     )
 
 

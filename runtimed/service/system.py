@@ -54,7 +54,10 @@ async def events_unsubscribe(context: Context, call: EventsUnsubscribe, caller: 
 
 @serves(BlobGet)
 async def blob_get(context: Context, call: BlobGet) -> Blob:
-    data = await asyncio.to_thread(context.blobs.get, call.sha256)
+    is_among = call.runtimes is None or context.store.read(
+        blobs.is_used_in, call.sha256, {id.upper() for id in call.runtimes}
+    )
+    data = await asyncio.to_thread(context.blobs.get, call.sha256) if is_among else None
     if data is None:
         raise BlobNotFound(sha256=call.sha256)
     encoded = await asyncio.to_thread(base64.b64encode, data)

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -129,6 +129,14 @@ class Blobs:
 
     def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or None where there is no such blob."""
+        file = self._open(sha256)
+        if file is None:
+            return None
+        with file:
+            return file.read()
+
+    def _open(self, sha256: str) -> BinaryIO | None:
+        """Open a blob's file: a regular one, and no link to one."""
         try:
             fd = os.open(self.path(sha256), _READ)
         except (FileNotFoundError, ValueError):
@@ -137,8 +145,19 @@ class Blobs:
             if error.errno == errno.ELOOP:  # a link
                 return None
             raise
-        with open(fd, "rb") as file:
-            return file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        file = open(fd, "rb")
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return file
+        file.close()
+        return None
+
+    def head(self, sha256: str, size_bytes: int) -> bytes:
+        """Return the first bytes, at most so many; none where there is no such blob."""
+        file = self._open(sha256)
+        if file is None:
+            return b""
+        with file:
+            return file.read(size_bytes)
 
     def remove_unclaimed(self, sha256: str) -> bool:
         """Remove a blob that nothing refers to, and say whether it is gone.
@@ -203,6 +222,14 @@ class Blobs:
         return {"blob": sha256, "size_bytes": size_bytes, "encoding": encoding}
 
 
+def value_of(content: bytes, encoding: str) -> Any:
+    """Return the value of which a reference of this encoding has these bytes."""
+    if encoding == "json":
+        return msgspec.json.decode(content)
+    text = base64.b64encode(content) if encoding == "base64" else content
+    return text.decode("utf-8", "replace")
+
+
 def is_escaped(value: object) -> bool:
     """Say whether a value looks like a `BlobRef` and so is never stored inline."""
     return isinstance(value, dict) and "blob" in value and "encoding" in value
@@ -264,6 +291,15 @@ def note_uses(db: apsw.Connection, owner: str, data_json: str) -> None:
     """Record which blobs an owner's JSON refers to: an execution's, or another document's."""
     found = _REFERENCE.findall(data_json)
     db.executemany("INSERT OR IGNORE INTO blob_use VALUES (?, ?)", ((sha, owner) for sha in found))
+
+
+def is_used_in(db: apsw.Connection, sha256: str, runtime_ids: set[str]) -> bool:
+    """Say whether an execution in one of these runtimes refers to the blob."""
+    users = (
+        "SELECT runtime_id FROM blob_use JOIN execution ON execution.id = blob_use.owner "
+        "WHERE sha256 = ?"
+    )
+    return any(id in runtime_ids for (id,) in db.execute(users, (sha256,)))
 
 
 def is_used(db: apsw.Connection, sha256: str) -> bool:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     import apsw
 
+    #: Operations, each with its seq.
+    Numbered = Iterator[tuple[int, dict[str, Any]]]
+
 
 _decode_operation = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -160,11 +163,32 @@ def after(
     return found, len(found) < limit
 
 
+def output_bytes(db: apsw.Connection, execution_id: str) -> int:
+    """Return about how much an execution has put out, by what is stored of it."""
+    sql = (
+        "SELECT (SELECT coalesce(sum(length(data_json)), 0) FROM event "
+        "WHERE execution_id = ?1 AND type = 'output') + "
+        "(SELECT coalesce(sum(size_bytes), 0) FROM blob "
+        "WHERE sha256 IN (SELECT sha256 FROM blob_use WHERE owner = ?1))"
+    )
+    return int(db.execute(sql, (execution_id,)).get)
+
+
 def operations(db: apsw.Connection, execution_id: str) -> Iterator[dict[str, Any]]:
     """Yield the output operations of an execution, in order."""
     sql = "SELECT data_json FROM event WHERE execution_id = ? AND type = 'output' ORDER BY seq"
     for (data,) in db.execute(sql, (execution_id,)):
         yield _decode_operation(data)
+
+
+def numbered_operations(db: apsw.Connection, execution_id: str, since_seq: int = 0) -> Numbered:
+    """Yield the output operations from a seq on, each with its own, in order."""
+    sql = (
+        "SELECT seq, data_json FROM event WHERE execution_id = ? AND type = 'output' "
+        "AND seq >= ? ORDER BY seq"
+    )
+    for seq, data in db.execute(sql, (execution_id, since_seq)):
+        yield seq, _decode_operation(data)
 
 
 def few_operations(
@@ -173,9 +197,13 @@ def few_operations(
     """Return an execution's output operations, or None if there is more than a little of them."""
     found: list[dict[str, Any]] = []
     size_bytes = 0
-    sql = "SELECT data_json FROM event WHERE execution_id = ? AND type = 'output' ORDER BY seq"
-    for (data,) in db.execute(sql, (execution_id,)):
-        size_bytes += len(data)
+    sql = (  # a long one is not even read
+        "SELECT octet_length(data_json), "
+        "CASE WHEN octet_length(data_json) <= ?2 THEN data_json END "
+        "FROM event WHERE execution_id = ?1 AND type = 'output' ORDER BY seq"
+    )
+    for bytes_, data in db.execute(sql, (execution_id, max_bytes)):
+        size_bytes += bytes_
         if len(found) == limit or size_bytes > max_bytes:
             return None
         found.append(_decode_operation(data))

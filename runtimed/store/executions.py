@@ -21,6 +21,8 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
 
     ``origin`` is "<session>/<msg_id>" of one that another client requested. ``pinned_ms`` and
     ``outputs_removed`` ({at_ms, reason, size_bytes}) are written by `pin` and by retention only.
+    ``exceeded`` says which of its runtime's limits it has exceeded ({time, output}: a sentence
+    each), and whether nobody is made to wait for it any longer (left_running).
     """
 
     id: str
@@ -45,10 +47,19 @@ class ExecutionRow(msgspec.Struct, kw_only=True):
     origin: str | None = None
     pinned_ms: int | None = None
     outputs_removed: dict[str, Any] | None = None
+    exceeded: dict[str, Any] | None = None
 
     @property
     def status(self) -> str:
         return self.progress.status
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is as it is, in words, where that is not its code's doing."""
+        if self.progress.reason is not None or self.exceeded is None:
+            return self.progress.reason
+        said = (self.exceeded.get("time"), self.exceeded.get("output"))
+        return "; ".join(filter(None, said)) or None
 
     def next_line(self) -> tuple[str | None, int]:
         """Return the next line of its own stdin, None at the end, and where that line ends."""
@@ -96,7 +107,10 @@ _INSERT = (
     f"INSERT INTO execution (number, {', '.join(_COLUMNS)}) "  # noqa: S608
     f"VALUES (({_LAST}) + 1, {', '.join('?' * len(_COLUMNS))}) RETURNING number"
 )
-_READ = (*_COLUMNS, "pinned_ms", "outputs_removed_json", "code", "stdin", "argv_json")
+_READ = (
+    *(*_COLUMNS, "pinned_ms", "outputs_removed_json", "exceeded_json"),
+    *("code", "stdin", "argv_json"),
+)
 _SELECT = (
     f"SELECT {', '.join(_READ)} "  # noqa: S608
     "FROM execution JOIN submission USING (number)"
@@ -104,7 +118,7 @@ _SELECT = (
 _UPDATE = (
     "UPDATE execution SET incarnation = ?, status = ?, started_ms = ?, ended_ms = ?, "
     "execution_count = ?, input_json = ?, gap_json = ?, reason = ?, "
-    "progress_json = ? WHERE id = ?"
+    "progress_json = ?, exceeded_json = ? WHERE id = ?"
 )
 _FORGET_STDIN = (
     "UPDATE submission SET stdin = NULL WHERE number = (SELECT number FROM execution WHERE id = ?)"
@@ -162,8 +176,9 @@ def update(db: apsw.Connection, row: ExecutionRow) -> None:
             row.execution_count,
             _json(row.input),
             _json(row.gap),
-            row.progress.reason,
+            row.reason,
             _json(row.progress),
+            _json(row.exceeded),
             row.id,
         ),
     )
@@ -294,7 +309,7 @@ def _row(values: tuple[Any, ...]) -> ExecutionRow:
     found = dict(zip(_READ, values, strict=True))
     for name in ("status", "reason"):
         del found[name]
-    for name in ("requested_by", "argv", "input", "gap", "outputs_removed"):
+    for name in ("requested_by", "argv", "input", "gap", "outputs_removed", "exceeded"):
         text = found.pop(f"{name}_json")
         found[name] = None if text is None else _decode(text)
     return ExecutionRow(

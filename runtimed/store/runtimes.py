@@ -17,7 +17,8 @@ class RuntimeRow(msgspec.Struct, kw_only=True):
 
     ``environment_key`` tells two Pythons apart; ``implicit`` is set where an evaluation started
     it by itself. ``launch`` is what a restart needs: no environment values. ``owner`` is who
-    started an adopted one, ``record`` what is kept of the executions of others.
+    started an adopted one, ``record`` what is kept of the executions of others. ``started_by`` is
+    who asked for it ({client, pid, agent}); agents see it where that was them, or it is ``shared``.
     """
 
     id: str
@@ -49,6 +50,8 @@ class RuntimeRow(msgspec.Struct, kw_only=True):
     removed_ms: int | None
     owner: dict[str, Any] | None = None
     record: str = "all"
+    started_by: dict[str, Any] | None = None
+    shared: bool = False
 
 
 _COLUMNS = (
@@ -81,6 +84,8 @@ _COLUMNS = (
     "removed_ms",
     "owner_json",
     "record",
+    "started_by_json",
+    "shared",
 )
 _LIST = ", ".join(_COLUMNS)
 #: Not written by who saves a runtime: the offset goes with what was taken in, see `save_offset`.
@@ -128,6 +133,8 @@ def save(db: apsw.Connection, row: RuntimeRow) -> None:
             row.removed_ms,
             None if row.owner is None else _encode(row.owner).decode(),
             row.record,
+            None if row.started_by is None else _encode(row.started_by).decode(),
+            int(row.shared),
         ),
     )
 
@@ -203,7 +210,7 @@ def _rows(rows: Iterable[tuple[Any, ...]]) -> list[RuntimeRow]:
 
 def _row(values: tuple[Any, ...]) -> RuntimeRow:
     found = dict(zip(_COLUMNS, values, strict=True))
-    for name in ("exit", "owner"):
+    for name in ("exit", "owner", "started_by"):
         text = found.pop(f"{name}_json")
         found[name] = None if text is None else _decode(text)
     return RuntimeRow(
@@ -211,5 +218,6 @@ def _row(values: tuple[Any, ...]) -> RuntimeRow:
         launch=_decode(found.pop("launch_json")),
         private=bool(found.pop("private")),
         implicit=bool(found.pop("implicit")),
+        shared=bool(found.pop("shared")),
         **found,
     )

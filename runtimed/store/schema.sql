@@ -35,7 +35,11 @@ CREATE TABLE runtime (
     journal_offset  INTEGER NOT NULL,
     removed_ms      INTEGER,
     owner_json      TEXT,
-    record          TEXT NOT NULL DEFAULT 'all'
+    record          TEXT NOT NULL DEFAULT 'all',
+    -- {client, pid, agent} of whoever asked for it, null where somebody else started the kernel.
+    started_by_json TEXT,
+    -- Whether agents see it that did not start it.
+    shared          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX runtime_living ON runtime (id) WHERE status <> 'dead';
 
@@ -64,7 +68,10 @@ CREATE TABLE execution (
     origin            TEXT,
     pinned_ms         INTEGER,
     -- What retention has removed of its outputs: {at_ms, reason, size_bytes}.
-    outputs_removed_json TEXT
+    outputs_removed_json TEXT,
+    -- Which limits of its runtime it has exceeded, and what was done about it:
+    -- {time, output: sentences, left_running}.
+    exceeded_json        TEXT
 ) STRICT;
 -- What was submitted, which never changes: an execution's row is written again at every step.
 -- Its stdin goes once it is final.
@@ -190,3 +197,8 @@ CREATE TABLE document_event (
     document_id TEXT PRIMARY KEY,
     seq         INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What an agent, or a kind of client, has submitted, in that order.
+CREATE INDEX execution_by_client ON execution (json_extract(requested_by_json, '$.client'));
+CREATE INDEX execution_by_agent ON execution (json_extract(requested_by_json, '$.agent'))
+    WHERE json_extract(requested_by_json, '$.agent') IS NOT NULL;

@@ -21,15 +21,23 @@ if TYPE_CHECKING:
 
 _OPEN = "status IN ('queued', 'running', 'waiting_input')"
 _FINAL = "status NOT IN ('queued', 'running', 'waiting_input')"
+#: Who asked for it, as the indexes have it.
+_CLIENT = "json_extract(requested_by_json, '$.client')"
+_AGENT = "json_extract(requested_by_json, '$.agent')"
 #: Of the executions that are next to a moment in time, so many may have been submitted in another
 #: order: by clients that raced, or around the moment in which somebody set the clock.
 _JITTER = 1000
 
 
 class Selection(msgspec.Struct, kw_only=True, frozen=True):
-    """What a list is restricted to. ``before`` is an execution's id; ``foreign``: of others."""
+    """What a list is restricted to. ``before`` is an execution's id; ``foreign``: of others.
+
+    ``by`` is a kind of client or an agent's name, ``runtimes`` are ids.
+    """
 
     runtime_id: str | None = None
+    runtimes: Sequence[str] | None = None
+    by: str | None = None
     statuses: Sequence[str] | None = None
     cell: tuple[str, str] | None = None
     foreign: bool | None = None
@@ -41,8 +49,10 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def is_quick(self) -> bool:
         """Whether one index has exactly these, so that nothing is read that is not wanted."""
-        wanted = (self.statuses, self.cell, self.foreign, self.since_ms, self.until_ms)
+        wanted = (self.statuses, self.cell, self.foreign, self.since_ms, self.until_ms, self.by)
         given = sum(value is not None for value in wanted) + self.pinned
+        if self.runtimes is not None:
+            return False
         if self.runtime_id is not None and given:
             # The runtime's statuses have an index, and whose they are.
             return given == 1 and (self.statuses is not None or self.foreign is not None)
@@ -65,9 +75,13 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
 
     def numbers(self, db: apsw.Connection, limit: int) -> list[int]:
         """Return the numbers of the newest that are meant, newest first."""
+        if not (self.runtimes is None or self.runtime_id in (None, *self.runtimes)):
+            return []
         conditions, values = self._conditions(db)
         found = [
-            self._of_status(db, status, conditions, values, limit) for status in self._statuses()
+            self._walk(db, conditions + status + whose, (*values, *of_status, *of_whom), limit)
+            for status, of_status in self._statuses()
+            for whose, of_whom in self._whose()
         ]
         if len(found) == 1:
             return found[0]
@@ -86,22 +100,63 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
         if not wanted:
             yield " AND 0", ()
 
-    def _of_status(
+    def _whose(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the conditions on who asked; each has an index, and no two have the same."""
+        if self.by is None:
+            yield "", ()
+            return
+        yield f" AND {_CLIENT} = ?", (self.by,)
+        yield f" AND {_AGENT} = ? AND {_CLIENT} <> ?", (self.by, self.by)
+
+    def _walk(
+        self, db: apsw.Connection, conditions: str, values: Sequence[Any], limit: int
+    ) -> list[int]:
+        """Return the newest numbers of which the conditions hold, newest first."""
+        # Those that are open are few: to sort them is nothing, to look for them in all is.
+        index = " INDEXED BY execution_open" if _OPEN in conditions else ""
+        source = f"SELECT number FROM execution{index}"  # noqa: S608
+        if self.runtimes is not None and self.runtime_id is None:
+            return self._walk_runtimes(db, source, conditions, values, limit)
+        sql = f"{source} WHERE {conditions} ORDER BY number DESC LIMIT ?"
+        return [int(str(row[0])) for row in db.execute(sql, (*values, limit))]
+
+    def _walk_runtimes(
         self,
         db: apsw.Connection,
-        status: tuple[str, tuple[str, ...]],
+        source: str,
         conditions: str,
         values: Sequence[Any],
         limit: int,
     ) -> list[int]:
-        condition, of_status = status
-        # Those that are open are few: to sort them is nothing, to look for them in all is.
-        index = " INDEXED BY execution_open" if _OPEN in condition else ""
-        sql = (
-            f"SELECT number FROM execution{index} "  # noqa: S608
-            f"WHERE {conditions}{condition} ORDER BY number DESC LIMIT ?"
+        """Do the same for many runtimes, each by its own index.
+
+        First the newest of each: of what is older than the oldest of those that are found already,
+        nothing is read.
+        """
+        newest_sql = (
+            f"SELECT value, ({source} WHERE runtime_id = value AND {conditions} "  # noqa: S608
+            "ORDER BY number DESC LIMIT 1) FROM json_each(?)"
         )
-        return [int(str(row[0])) for row in db.execute(sql, (*values, *of_status, limit))]
+        listed = msgspec.json.encode(sorted(set(self.runtimes or ()))).decode()
+        newest = [
+            (int(str(number)), str(runtime_id))
+            for runtime_id, number in db.execute(newest_sql, (*values, listed))
+            if number is not None
+        ]
+        sql = (
+            f"{source} WHERE runtime_id = ? AND number >= ? AND {conditions} "
+            "ORDER BY number DESC LIMIT ?"
+        )
+        found: list[int] = []
+        low = 0
+        for number, runtime_id in sorted(newest, reverse=True):
+            if number < low:
+                break
+            found += (int(str(n)) for (n,) in db.execute(sql, (runtime_id, low, *values, limit)))
+            if len(found) >= limit:
+                found = sorted(found, reverse=True)[:limit]
+                low = found[-1]
+        return sorted(found, reverse=True)
 
     def _conditions(self, db: apsw.Connection) -> tuple[str, list[Any]]:
         conditions: list[str] = ["1"]
@@ -159,6 +214,12 @@ class Selection(msgspec.Struct, kw_only=True, frozen=True):
         if self.statuses is not None:
             conditions += f" AND status IN ({', '.join('?' * len(self.statuses))})"
             values += self.statuses
+        if self.by is not None:
+            conditions += f" AND ({_CLIENT} = ? OR {_AGENT} = ?)"
+            values += (self.by, self.by)
+        if self.runtimes is not None:
+            conditions += " AND runtime_id IN (SELECT value FROM json_each(?))"
+            values.append(msgspec.json.encode(list(self.runtimes)).decode())
         sql = (
             "SELECT number FROM execution "  # noqa: S608
             f"WHERE number IN (SELECT value FROM json_each(?)) AND {conditions}"

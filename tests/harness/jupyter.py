@@ -54,3 +54,10 @@ def write_program(path: Path, text: str = "#!/bin/sh\n") -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+def write_ipykernel(environment: Path) -> None:
+    """Write what an environment with ipykernel is known by."""
+    place = environment / "lib" / "python3.12" / "site-packages"
+    (place / "ipykernel").mkdir(parents=True)
+    (place / "ipykernel_launcher.py").touch()

@@ -40,6 +40,7 @@ class Exchange:
         self.hall = hall
         self.body = body
         self.client = _client_of(request)
+        self.agent: str | None = None
         self.caller = Caller(peer.uid, peer.pid, self)
         self.takes_streams = False
         self.streams: list[EventStream] = []
@@ -50,13 +51,13 @@ class Exchange:
 
     async def perform(self, call: Call[Any]) -> Any:
         """Have the call handled, and return its result. Raises `ApiError`."""
-        return await self._finish(self.hall.dispatcher.perform(call, self.caller), call.method)
+        return await self.finish(self.hall.dispatcher.perform(call, self.caller), call.method)
 
     async def answer(self, request: jsonrpc.Request) -> bytes | None:
         """Have a JSON-RPC request handled, and return its encoded answer."""
         try:
             work = self.hall.dispatcher.handle(request, self.caller)
-            answer: bytes | None = await self._finish(work, request.method[:50])
+            answer: bytes | None = await self.finish(work, request.method[:50])
             return answer
         except ShuttingDown as error:
             return None if request.id is None else jsonrpc.encode_error(request.id, error)
@@ -69,11 +70,11 @@ class Exchange:
                 await work
 
         try:
-            await self._finish(waiting(), name)
+            await self.finish(waiting(), name)
         except ShuttingDown:
             work.close()
 
-    async def _finish(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
+    async def finish(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
         """Run it in a task of its own: what waits is cancelled without the rest of the exchange."""
         task = self.hall.tasks.create_task(_outcome(work), name=f"http {name}")
         self._tasks.add(task)

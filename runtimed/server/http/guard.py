@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from runtimed.api.daemon import AGENT_PATTERN
 from runtimed.server.http.messages import HttpError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _HOST = re.compile(r"(?:(?:runtimed|localhost)(?::\d{1,5})?)?", re.IGNORECASE)
 #: Verbs that some path may have.
 VERBS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST")
+#: In which a client says which agent it works for, as others do in `daemon.hello`.
+AGENT_HEADER = "runtimed-agent"
 #: Verbs that none has, though they are HTTP's.
 _OTHERS = ("CONNECT", "PUT", "QUERY", "TRACE")
 
@@ -37,6 +40,15 @@ def check(request: Request) -> None:
         detail = f"Host is {host[:100]!r}; this service is called runtimed, or localhost"
         raise HttpError(421, detail)
     _check_page(request)
+
+
+def agent_of(request: Request) -> str | None:
+    """Return the agent that the client works for, if it says so. Raises `HttpError`."""
+    agent = request.header(AGENT_HEADER)
+    if agent is not None and re.fullmatch(AGENT_PATTERN, agent) is None:
+        detail = "letters, digits, dot, hyphen and underscore, 64 at most"
+        raise HttpError(400, f"{AGENT_HEADER} is {agent[:100]!r}; an agent's name has {detail}")
+    return agent
 
 
 def _check_page(request: Request) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from runtimed.api.types import Execution, Nothing
-from runtimed.server.http import media, text
+from runtimed.server.http import media, rendering, text
 from runtimed.server.http.arguments import parse_query
 from runtimed.server.http.conditions import is_unchanged, tag_of
 from runtimed.server.http.messages import Response
+from runtimed.service.rendering import while_wanted
 from runtimed.wire.jsonrpc import replace_surrogates
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from runtimed.api.call import Call
     from runtimed.api.places import Place
+    from runtimed.api.rendering import TextForm, TextOptions
     from runtimed.server.http.exchange import Exchange
     from runtimed.server.http.messages import Headers, Request
 
@@ -36,22 +39,26 @@ def offers_of(call: type[Call[Any]]) -> Sequence[str]:
 
 
 async def present(
-    exchange: Exchange, place: Place, call: Call[Any], result: Any, kind: str
+    exchange: Exchange,
+    place: Place,
+    call: Call[Any],
+    result: Any,
+    *,
+    as_text: tuple[str, TextOptions] | None = None,
 ) -> Response:
-    """Return the response to a call that went well."""
+    """Return the response to a call that went well: JSON, or text of this media type."""
     if isinstance(result, Nothing):
         return Response(204)
     headers = _links(exchange.request, call, result)
     if len(offers_of(place.call)) > 1:
         headers.append(("Vary", "Accept"))
-    if kind == media.JSON:
+    if as_text is None:
         body = _json(result)
+        headers.append(("Content-Type", media.JSON))
     else:
-        body = text.render(result, is_markdown=kind == "text/markdown").encode(errors="replace")
-        kind += "; charset=utf-8"
-        if isinstance(result, Execution):  # the text is as far as it has come
-            headers.append(("Runt-Status", result.status))
-    headers.append(("Content-Type", kind))
+        kind, options = as_text
+        body, further = await _text(exchange, result, kind, options)
+        headers += [*further, ("Content-Type", f"{kind}; charset=utf-8")]
     etag = getattr(result, "etag", None)
     if place.verb == "GET":
         return await _conditional(exchange.request, headers, body, etag)
@@ -61,6 +68,23 @@ async def present(
         return Response(200, headers, body)
     location = place.location.format_map(_Quoted(msgspec.structs.asdict(result)))
     return Response(201, [*headers, ("Location", location)], body)
+
+
+async def _text(
+    exchange: Exchange, result: Any, kind: str, options: TextOptions
+) -> tuple[bytes, Headers]:
+    """Return the text, and the headers that tell of it."""
+    form: TextForm = "markdown" if kind == "text/markdown" else "text"
+    headers: Headers = []
+    if isinstance(result, Execution):
+        shown = await rendering.of_execution(exchange, result, form, options)
+        found, headers = shown.text, list(shown.headers)
+    elif rendering.has_cells(result):
+        cells = partial(rendering.of_cells, result, form, options)
+        found = await exchange.finish(while_wanted(exchange, cells), "text")
+    else:
+        found = text.render(result, is_markdown=form == "markdown")
+    return found.encode(errors="replace"), headers
 
 
 async def present_json(exchange: Exchange, document: Any) -> Response:

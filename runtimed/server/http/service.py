@@ -17,6 +17,7 @@ from runtimed.server.http.conditions import edit_of
 from runtimed.server.http.messages import HttpError, Over, Response
 from runtimed.server.http.presenting import offers_of, present, present_json
 from runtimed.server.http.problems import problem_of, problem_of_http
+from runtimed.server.http.rendering import as_asked, options_of
 from runtimed.server.http.routes import Routes
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ async def respond(exchange: Exchange) -> Response:
     """Return the response to a request, whatever comes of it."""
     try:
         guard.check(exchange.request)
+        exchange.agent = guard.agent_of(exchange.request)
         if exchange.request.verb == "OPTIONS":
             return _options(exchange)
         if exchange.request.path in _FIXED:
@@ -69,11 +71,14 @@ async def _called(exchange: Exchange) -> Response:
     presenter = _PRESENTERS.get(place.call)
     kind = "" if presenter else media.choose(request.header("accept"), offers_of(place.call))
     if_match = edit_of(request, place)
+    options = options_of(place.call, query)
     call = call_of(found, query, await exchange.body(), if_match)
     if presenter is not None:
         return await presenter(exchange, place, call)
+    call = as_asked(call, kind, named=dict(query))
     result = await exchange.perform(call)
-    return await present(exchange, place, call, result, kind)
+    as_text = (kind, options) if kind != media.JSON else None
+    return await present(exchange, place, call, result, as_text=as_text)
 
 
 async def _fixed(exchange: Exchange) -> Response:

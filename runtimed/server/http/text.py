@@ -1,25 +1,23 @@
-"""Results for people and models: tables of runtimes and executions, and what code has printed."""
+"""Results for people and models: tables of runtimes and executions, and pages of text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from runtimed.api.history import Found
-from runtimed.api.notebooks import Notebook
 from runtimed.api.openapi import TEXTS
-from runtimed.api.types import Environment, Execution, OutputPage, Runtime, Variable, Variables
+from runtimed.api.rendering import Rendered
+from runtimed.api.types import Execution, OutputPage, Runtime, Variable, Variables
 from runtimed.model.ids import short
-from runtimed.model.markdown import fenced
-from runtimed.model.text import output_lines, without_ansi
+from runtimed.model.rendering.forms import fenced, with_line_end
+from runtimed.model.text import without_ansi
 from runtimed.server.http import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtimed.api.call import Call
-    from runtimed.api.notebooks import CodeCell
+    from runtimed.api.environments import Environment
 
 _CODE_CHARS = 60
 _FOUND_CHARS = 120
@@ -36,17 +34,15 @@ def render(result: Any, *, is_markdown: bool) -> str:
         return _table(result, is_markdown=is_markdown)
     if isinstance(result, Variables):
         return _table(result.variables, is_markdown=is_markdown)
-    if isinstance(result, Notebook):
-        return _notebook(result, is_markdown=is_markdown)
-    if isinstance(result, Execution):
-        return _execution(result, is_markdown=is_markdown)
+    if isinstance(result, Rendered):
+        return with_line_end(result.text)
     if isinstance(result, OutputPage):
         unfinished = [] if result.unfinished is None else [result.unfinished]
         said = without_ansi("\n".join([*result.lines, *unfinished]))
         missing = left_out.of_page(result)
     else:
         said, missing = result.stdout + result.stderr, []
-    text = fenced(said) if is_markdown else _ended(said)
+    text = fenced(said) if is_markdown else with_line_end(said)
     return text + _missing(missing, is_markdown=is_markdown)
 
 
@@ -54,40 +50,6 @@ def _missing(lines: Sequence[str], *, is_markdown: bool) -> str:
     """Return what is not there, so that no text looks like all where it is not."""
     pattern = "\n*[{}]*\n" if is_markdown else "[{}]\n"
     return "".join(pattern.format(line) for line in lines)
-
-
-def _execution(execution: Execution, *, is_markdown: bool) -> str:
-    outputs = [msgspec.to_builtins(output) for output in execution.outputs or []]
-    said = without_ansi("\n".join(output_lines(outputs)))
-    missing = _missing(left_out.of_execution(execution), is_markdown=is_markdown)
-    if not is_markdown:
-        return _ended(said) + missing
-    language = "python" if execution.runtime.kernel_name.startswith("python") else ""
-    code = fenced(execution.code, language)
-    status = "" if execution.status == "done" else f"\n*{execution.status}*\n"
-    return code + (f"\n{fenced(said)}" if said else "") + missing + status
-
-
-def _notebook(notebook: Notebook, *, is_markdown: bool) -> str:
-    """Return the cells, each with what it has printed."""
-    return "\n".join(_cell(cell, is_markdown=is_markdown) for cell in notebook.cells or [])
-
-
-def _cell(cell: CodeCell, *, is_markdown: bool) -> str:
-    outputs = [msgspec.to_builtins(output) for output in cell.outputs or []]
-    said = without_ansi("\n".join(output_lines(outputs)))
-    execution_id = None if cell.execution is None else cell.execution.id
-    lines = left_out.of_outputs(cell.outputs or [], execution_id)
-    missing = _missing(lines, is_markdown=is_markdown)
-    if not is_markdown:
-        return _ended(cell.src) + _ended(said) + missing
-    if cell.kind == "markdown":
-        return _ended(cell.src)
-    return fenced(cell.src) + (f"\n{fenced(said)}" if said else "") + missing
-
-
-def _ended(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
 
 
 def _table(rows: Sequence[Any], *, is_markdown: bool) -> str:

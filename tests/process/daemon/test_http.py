@@ -132,8 +132,9 @@ def test_text_for_people_and_models(served: Daemon) -> None:
     markdown = evaluate(state, "print('`' * 3)\n1 + 1", "-H", "Accept: text/markdown")
     assert markdown.headers["content-type"] == "text/markdown; charset=utf-8"
     assert markdown.headers["vary"] == "Accept"
-    code, output = "```python\nprint('`' * 3)\n1 + 1\n```\n", "````\n```\n2\n````\n"
+    code, output = "```python\nprint('`' * 3)\n1 + 1\n```\n", "````\n```\n````\n\n```\n2\n```\n"
     assert markdown.body.decode() == f"{code}\n{output}"
+    assert markdown.headers["runt-complete"] == "true"
     rows = curl(state, "/v0/executions?limit=1", "-H", "Accept: text/plain").body.decode()
     assert rows.split()[:3] == ["ID", "Runtime", "Status"]
     assert short(Path(markdown.headers["location"]).name) in rows

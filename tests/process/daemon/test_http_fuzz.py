@@ -36,10 +36,10 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-#: They start or end something, write to files anywhere, or never end.
+#: They start, end or install something, write to files anywhere, or never end.
 LEFT_OUT = {
     *("daemon.stop", "runtime.start", "runtime.restart", "runtime.forget", "runtime.remove"),
-    *("runtime.prune", "execution.rerun", "events.subscribe", "cell.run"),
+    *("runtime.prune", "execution.rerun", "events.subscribe", "cell.run", "environment.prepare"),
     *("notebook.open", "notebook.save", "notebook.run_all", "notebook.restart_and_run_all"),
 }
 #: What would have a kernel started for it.

@@ -98,7 +98,7 @@ def test_keeper_killed_in_the_middle_of_an_input(daemon: Daemon, runtime: Any) -
         "execution.submit", runtime=runtime["id"], code="name = input('who? ')\nprint('hi', name)"
     )
     waiting = wait_for_status(daemon, cell["id"], "waiting_input")
-    assert waiting["input"] == {"prompt": "who? ", "password": False}
+    assert waiting["input"] == {"prompt": "who? ", "password": False, "request": "1"}
     kill_keeper(daemon)
     daemon.call("execution.input", execution=cell["id"], value="Ada")
     done = final(daemon, cell["id"])

@@ -22,6 +22,8 @@ SENTENCE = "file descriptors that the keeper may have"
 
 def test_start_and_eval_say_that_there_is_no_room(daemon: Daemon, runt: Runt) -> None:
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))  # and its keeper's
+    if keeper := daemon.call("daemon.status")["keeper_pid"]:  # it is there already
+        resource.prlimit(keeper, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
     for verb in (["start", "python3"], ["eval", "1"]):
         refused = runt(*verb)
         assert (refused.returncode, refused.stdout) == (6, "")

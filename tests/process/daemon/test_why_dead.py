@@ -165,3 +165,12 @@ def test_out_of_memory_is_told() -> None:
     assert "memory" in describe_exit(killed)
     other = exit_of({"code": None, "signal": 9, "reason": "signal", "oom": False})
     assert other["reason"] == "signal"
+
+
+def test_what_was_started_again_at_once_keeps_its_connection(daemon: Daemon, runtime: str) -> None:
+    """Nothing that the one before had yet in mind is done to it, a second after that ended."""
+    dies(daemon, runtime, "os._exit(3)")
+    daemon.call("runtime.restart", runtime=runtime)
+    code = "import time; time.sleep(1.5); 'there'"
+    assert daemon.call("execution.eval", runtime=runtime, code=code)["status"] == "done"
+    assert daemon.call("runtime.get", runtime=runtime)["incarnation"] == 2

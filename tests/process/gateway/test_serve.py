@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import signal
 import socket
 import stat
 import subprocess
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +14,7 @@ import pytest
 
 from tests.harness.curl import EventSource
 from tests.harness.daemon import Daemon, State, runt
-from tests.harness.shell import popen
+from tests.harness.serving import Serving, serving
 from tests.process.daemon.adoption.waiting import until
 from tests.process.daemon.executions.conftest import daemon, state
 
@@ -26,50 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["daemon", "state"]  # one daemon for all tests of this module
-
-
-@dataclass
-class Serving:
-    process: subprocess.Popen[str]
-    url: str
-    token: str
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    def ask(
-        self, verb: str, path: str, body: Any = None, **headers: str
-    ) -> tuple[int, dict[str, str], Any]:
-        """Return status, headers and document of the answer to a request with the token."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            given = {"Authorization": f"Bearer {self.token}", **headers}
-            if body is not None:
-                given["Content-Type"] = "application/json"
-                body = json.dumps(body)
-            connection.request(verb, path, body, given)
-            answer = connection.getresponse()
-            text = answer.read()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, found, json.loads(text) if text else None
-        finally:
-            connection.close()
-
-
-@contextmanager
-def serving(state: State, *arguments: str) -> Iterator[Serving]:
-    process = popen(state, "serve", "--json", *arguments)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.communicate()[1]
-        said = json.loads(line)["serve"]
-        token = Path(said["token_file"]).read_text().strip()
-        yield Serving(process, said["url"], token)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="module")

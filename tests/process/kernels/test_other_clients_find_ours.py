@@ -211,6 +211,7 @@ def test_a_jupyter_server(state: State, daemon: Daemon, ours: Any) -> None:
         assert theirs["requested_by"] == {
             "client": "foreign",
             "pid": None,
+            "agent": None,
             "session": socket.session_id,
         }
         kernel = {"id": kernel_id}

@@ -82,7 +82,7 @@ def test_stdin_that_is_no_terminal_is_run(daemon: Daemon, runt: Runt) -> None:
     assert (done.returncode, done.stdout) == (0, "out\n42\n")
     failed = runt("run", "python3", "--json", stdin="1/0")
     assert failed.returncode == 1
-    assert json.loads(failed.stdout)["execution"]["status"] == "error"
+    assert json.loads(failed.stdout.splitlines()[-1])["execution"]["status"] == "error"
     assert daemon.call("runtime.list") == []
     assert len(daemon.call("execution.list")) == 2
     kept = runt("run", "python3", "--keep", "-q", stdin="x = 1")

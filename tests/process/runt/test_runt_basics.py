@@ -251,7 +251,9 @@ def test_a_wait_that_expires_leaves_it_running(daemon: Daemon, runt: Runt) -> No
 
 
 def test_json_has_a_schema(daemon: Daemon, runt: Runt) -> None:
-    document = json.loads(runt("eval", "--json", "print(1); 2").stdout)
+    *events, last = runt("eval", "--json", "print(1); 2").stdout.splitlines()
+    assert {json.loads(line)["event"]["type"] for line in events} == {"execution", "output"}
+    document = json.loads(last)
     assert document["schema"] == 1
     assert document["execution"]["status"] == "done"
     assert [o["output_type"] for o in document["execution"]["outputs"]] == [

@@ -163,3 +163,27 @@ def test_code_is_typed_at_the_terminal(daemon: Daemon, terminal: Open) -> None:
     child.sendeof()
     child.expect(re.compile(r"^42\r$", re.MULTILINE))
     assert ended(child) == 0
+
+
+def test_a_reply_is_typed_where_the_question_is_seen(
+    daemon: Daemon, runt: Runt, terminal: Open
+) -> None:
+    code = "import getpass; p = getpass.getpass('secret: '); print(len(p), input('more? '))"
+    asking = runt("eval", "--no-stdin", "--wait", "2", code)
+    id, name = re.findall(r"^runt: (\w+) asks for (.*?)[,;]", asking.stderr, re.MULTILINE)[0]
+    assert name == "a password ('secret: ')"
+    assert f"`runt reply {id}` in a terminal" in asking.stderr
+    child = terminal("reply", id)
+    child.expect_exact("secret: ")
+    child.sendline("hunter2")
+    assert ended(child) == 0
+    assert "hunter2" not in child.before
+    waiting = runt("output", id, "--wait", "0.1", "--max-chars", "300").stderr
+    assert f"{id} waits for input ('more? '); `runt reply {id} TEXT` answers it" in waiting
+    child = terminal("reply", id)
+    child.expect_exact("more? ")
+    child.sendline("yes")
+    assert ended(child) == 0
+    assert runt("output", id, "--wait", "60").stdout == "7 yes\n"
+    late = terminal("reply", id)
+    assert ended(late) == 4

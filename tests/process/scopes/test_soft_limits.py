@@ -33,12 +33,8 @@ def test_soft_limits_hold_for_what_the_kernel_starts_and_after_a_restart(
     started = runt("start", "--json", "--memory", "3G", "--soft-limits")
     assert started.returncode == 0, started.stderr
     runtime = json.loads(started.stdout)["runtime"]
-    assert runtime["limits"] == {
-        "memory_bytes": 3 * 2**30,
-        "cpus": None,
-        "tasks": None,
-        "soft": True,
-    }
+    limits = {"memory_bytes": 3 * 2**30, "cpus": None, "tasks": None, "soft": True}
+    assert runtime["limits"].items() >= limits.items()
     id = runtime["id"]
     for _ in range(2):
         assert runt("eval", "-r", id, _LIMIT).stdout.strip() == str(3 * 2**30)

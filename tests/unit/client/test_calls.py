@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OWN = {"events.subscribe", "events.unsubscribe"}
 
 #: Said by `Client.eval`, or of a runtime that is started: `Client.start` says it.
-OF_PROJECT = ("project", "kernel_name", "environment", "cwd", "env", "name")
+OF_PROJECT = ("project", "kernel_name", "environment", "dependencies", "cwd", "env", "name")
 
 
 def attribute(name: str) -> str:
@@ -73,7 +73,11 @@ def test_a_method_makes_its_call() -> None:
             ExecutionSubmit,
             {"code", "runtime", *OF_PROJECT},
         ),
-        (options.SubmitOptions, ExecutionEval, {"code", "runtime", "wait_s", *OF_PROJECT}),
+        (
+            options.SubmitOptions,
+            ExecutionEval,
+            {"code", "runtime", "wait_s", "outputs", *OF_PROJECT},
+        ),
         (options.StartOptions, RuntimeStart, {"kernel_name"}),
         (options.EventOptions, EventsSubscribe, set()),
         (options.HistoryOptions, ExecutionList, {"runtime", "limit"}),

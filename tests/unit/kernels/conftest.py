@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runtimed.kernels import places
 from runtimed.kernels.specs import SpecFinder
 from tests.harness.jupyter import make_venv
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 def home(tmp_path: Path) -> Path:
     directory = tmp_path / "home"
     directory.mkdir()
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache of environments; and no conda of the machine's."""
+    directory = tmp_path / "cache"
+    monkeypatch.setenv("RUNTIMED_CACHE_DIR", str(directory))
+    monkeypatch.setattr(places, "_CONDA_FOR_ALL", ())
     return directory
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from runtimed.api.errors import (
@@ -82,7 +83,7 @@ async def test_an_environment_by_its_path(
     finder: SpecFinder, env: dict[str, str], good_venv: Path, words: dict[str, str]
 ) -> None:
     wish = {word: path.format(venv=good_venv) for word, path in words.items()}
-    choice = await choose(Wish(env=env, **wish), finder)
+    choice = await choose(msgspec.structs.replace(Wish(env=env), **wish), finder)
     assert choice.environment == str(good_venv)
     assert choice.kernel_name == "python3"
     assert choice.language == "python"
@@ -132,6 +133,21 @@ async def test_starting_an_environment_activates_it(
     active = await choose(Wish(env=env), finder)
     assert active.env == {}
     assert active.key == inactive.key
+
+
+async def test_what_is_started_is_what_installers_find(
+    finder: SpecFinder, env: dict[str, str], tmp_path: Path, good_venv: Path
+) -> None:
+    """Another environment is active, and its programs are first on PATH."""
+    conda = make_conda(tmp_path / "conda")
+    places = [str(good_venv / "bin"), str(conda / "bin"), env["PATH"]]
+    env |= {"VIRTUAL_ENV": str(good_venv), "PATH": os.pathsep.join(places)}
+    choice = await choose(Wish(env=env, python=str(conda)), finder)
+    assert choice.env == {
+        "VIRTUAL_ENV": "",
+        "CONDA_PREFIX": str(conda),
+        "PATH": os.pathsep.join([places[1], places[0], places[2]]),
+    }
 
 
 async def test_a_venv_that_is_active_and_gone_is_an_error(

@@ -14,7 +14,7 @@ from tests.harness.jupyter import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtimed.api.types import Environment
+    from runtimed.api.environments import Environment
     from runtimed.kernels.specs import SpecFinder
 
 

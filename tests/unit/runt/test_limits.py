@@ -6,9 +6,12 @@ import click
 import pytest
 
 from runt.failures import UsageFailure
-from runt.limits import Size, limit_parameters
+from runt.limits import Duration, Size, limit_parameters
 
-NONE = {"memory": None, "cpus": None, "tasks": None, "soft_limits": False}
+NONE = {
+    **{"memory": None, "cpus": None, "tasks": None, "soft_limits": False},
+    **{"time_limit": None, "on_time_limit": None, "output_limit": None},
+}
 
 
 @pytest.mark.parametrize(
@@ -35,9 +38,27 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         Size().convert(text, None, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "time_s"),
+    [("60", 60), ("0.5s", 0.5), ("5m", 300), ("5 min", 300), ("2H", 7200), ("1d", 86_400)],
+)
+def test_a_time_is_a_number_of_seconds_or_has_a_unit(text: str, time_s: float) -> None:
+    assert Duration().convert(text, None, None) == time_s
+
+
+@pytest.mark.parametrize("text", ["", "m", "-1", "0", "0s", "1w", "nan", "inf", "1e3", "4000d"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Duration().convert(text, None, None)
+
+
 def test_parameters_are_those_that_were_given() -> None:
     assert limit_parameters(NONE) == {}
     assert limit_parameters({**NONE, "tasks": 5}) == {"limits": {"tasks": 5}}
+    on_time = {**NONE, "time_limit": 5.0, "on_time_limit": "detach", "output_limit": 9}
+    assert limit_parameters(on_time) == {
+        "limits": {"execution_s": 5.0, "on_execution_s": "detach", "output_bytes": 9}
+    }
     soft = {**NONE, "memory": 1, "soft_limits": True}
     assert limit_parameters(soft) == {"limits": {"memory_bytes": 1, "soft": True}}
 
@@ -46,6 +67,8 @@ def test_parameters_are_those_that_were_given() -> None:
     "options",
     [
         {**NONE, "soft_limits": True},
+        {**NONE, "soft_limits": True, "time_limit": 5.0},
+        {**NONE, "on_time_limit": "detach"},
         {**NONE, "cpus": 1.0, "soft_limits": True},
         {**NONE, "cpus": float("nan")},
     ],

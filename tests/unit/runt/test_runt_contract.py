@@ -80,15 +80,21 @@ def test_every_verb_prints_one_json_document(serve: Serve, run: Run, verb: str) 
     if verb == "attach":
         assert done.stdout == ""
         return
-    (line,) = done.stdout.splitlines()
+    *events, line = done.stdout.splitlines()
     document = json.loads(line)
+    # What runs is told of as it runs; the last line is what came of it.
+    assert not events or verb in ("eval", "run")
+    assert all(list(json.loads(event)) == ["schema", "event"] for event in events)
     assert list(document) == ["schema", NOUNS[verb]]
     assert document["schema"] == 1
 
 
+WITHOUT_IDS = ("run", "serve", "mcp", "tools", "socket", "completion", "config", "doctor")
+
+
 @pytest.mark.parametrize(
     "verb",
-    [v for v in VERBS if v not in ("run", "serve", "socket", "completion", "config", "doctor")],
+    [v for v in VERBS if v not in WITHOUT_IDS],
 )
 def test_every_verb_prints_nothing_but_ids_when_it_is_quiet(
     serve: Serve, run: Run, verb: str
@@ -114,6 +120,7 @@ def test_every_option_is_in_the_lines(verb: str) -> None:
     #: Those that say where code and output go are tested one by one, and what excludes another.
     elsewhere = {
         "--attach",
+        "--by",
         "--html",
         "--notebook",
         "--py",
@@ -132,6 +139,12 @@ def test_every_option_is_in_the_lines(verb: str) -> None:
         "--name",
         "--env",
         "--clean-env",
+        "--with",
+        "--format",
+        "--max-chars",
+        "--save-images",
+        "--agent",
+        "--strict",
     }
     for param in command.params:
         if isinstance(param, click.Option):

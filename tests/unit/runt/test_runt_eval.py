@@ -129,14 +129,19 @@ def test_a_traceback_is_on_stderr_without_colours(serve: Serve, run: Run) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "ValueError: no\n")
 
 
-def test_json_is_one_document_and_nothing_else(serve: Serve, run: Run) -> None:
+def test_json_is_a_line_an_event_and_then_the_document(serve: Serve, run: Run) -> None:
     document = {"id": "01J", "status": "done", "outputs": [], "code": "\ud800"}
     serve(
         execution__submit=running(out("a"), value("2"), end()), execution__get=lambda c, p: document
     )
     done = run("eval", "--json", "x")
     assert done.stderr == ""
-    assert json.loads(done.stdout) == {"schema": 1, "execution": {**document, "code": "?"}}
+    *events, last = map(json.loads, done.stdout.splitlines())
+    assert last == {"schema": 1, "execution": {**document, "code": "?"}}
+    assert [(event["schema"], event["event"]["type"]) for event in events][-3:] == [
+        *((1, "output"), (1, "output"), (1, "execution")),
+    ]
+    assert events[-3]["event"]["data"]["text"] == "a"
 
 
 def test_quiet_is_the_id_alone(serve: Serve, run: Run) -> None:
@@ -203,9 +208,9 @@ def test_notices_of_an_older_runtime_are_not_said_again(serve: Serve, run: Run) 
 @pytest.mark.parametrize(
     ("status", "code", "stderr"),
     [
-        ("done", 0, ""),
-        ("error", 1, ""),
-        ("interrupted", 130, ""),
+        ("done", 0, "{id}: because"),
+        ("error", 1, "{id}: because"),
+        ("interrupted", 130, "{id}: because"),
         ("cancelled", 1, "{id}: cancelled: because"),
         ("lost", 1, "{id}: lost: because"),
         ("kernel_died", 8, "{id}: the kernel died: because"),
@@ -217,6 +222,27 @@ def test_exit_codes(serve: Serve, run: Run, status: str, code: int, stderr: str)
     id = daemon.params("execution.submit")[0]["id"][-8:].lower()
     assert done.returncode == code
     assert done.stderr == (f"runt: {stderr.format(id=id)}\n" if stderr else "")
+
+
+def test_what_its_runtime_lets_go_of_is_followed_no_longer(serve: Serve, run: Run) -> None:
+    let_go = {"status": "running", "detached": True, "reason": "it ran longer than 60 s"}
+    script = running(out("so far\n"), lambda c: c.event("execution", let_go, runtime="R"))
+    daemon = serve(execution__submit=script)
+    done = run("eval", "x")
+    id = daemon.params("execution.submit")[0]["id"][-8:].lower()
+    assert (done.returncode, done.stdout) == (124, "so far\n")
+    assert done.stderr == f"runt: {id}: it ran longer than 60 s\n{id} still running\n"
+
+
+def test_an_agent_that_uses_runt_says_its_name(serve: Serve, run: Run) -> None:
+    daemon = serve(execution__submit=running(end("done")))
+    assert run("eval", "x", env={"RUNT_AGENT": "claude-code"}).returncode == 0
+    assert daemon.params("daemon.hello")[-1]["agent"] == "claude-code"
+    assert run("eval", "x").returncode == 0
+    assert "agent" not in daemon.params("daemon.hello")[-1]
+    refused = run("eval", "x", env={"RUNT_AGENT": "two words"})
+    assert refused.returncode == 2
+    assert "RUNT_AGENT is 'two words'" in refused.stderr
 
 
 @pytest.mark.parametrize(("evalue", "code"), [("0", 0), ("None", 0), ("", 0), ("3", 1)])
@@ -276,6 +302,11 @@ def test_a_wait_longer_than_poll_can_take(serve: Serve, run: Run, wait_s: str) -
     "argv",
     [
         ["--raw", "--json"],
+        ["--raw", "--max-chars", "300"],
+        ["-q", "--format", "text"],
+        ["--format", "html", "--max-chars", "300"],
+        ["-d", "--save-images", "x"],
+        ["--save-images", ""],
         ["-d", "--rm"],
         ["-d", "--wait", "1"],
         ["--rm", "-r", "x"],

@@ -265,7 +265,14 @@ def test_a_narrow_terminal_drops_columns_in_order() -> None:
 
 def test_wide_columns_add_what_it_uses() -> None:
     shown = render.tabs([RUNTIME], render.WIDE_COLUMNS).splitlines()[1].split("\t")
-    assert shown == ["idle", "7", "30 MB", "1 %", "2", "yes", "-", "-"]
+    assert shown == ["idle", "7", "30 MB", "1 %", "2", "yes", "-", "-", "-"]
+    for by, who in (
+        ({"client": "runt", "pid": 1}, "you"),
+        ({"client": "mcp", "pid": 1, "agent": "codex"}, "codex (mcp)"),
+        ({"client": "python", "agent": None}, "python"),
+    ):
+        started = render.tabs([{**RUNTIME, "started_by": by}], render.WIDE_COLUMNS)
+        assert started.splitlines()[1].endswith(f"\t{who}")
     public = render.tabs([{**RUNTIME, "private": False}], render.WIDE_COLUMNS)
     assert "readable by other local users" in public
 
@@ -280,6 +287,7 @@ def test_wide_columns_add_what_it_uses() -> None:
         ({"reason": "exit", "code": 0, "signal": None}, "dead (exit 0)"),
         ({"reason": "not_started", "code": None, "signal": None}, "dead (not started)"),
         ({"reason": "shutdown_request", "code": None, "signal": None}, "dead (shut down)"),
+        ({"reason": "idle", "code": 0, "signal": None}, "dead (idle)"),
         ({"reason": "unknown", "code": None, "signal": None}, "dead"),
         (None, "dead"),
     ],

@@ -34,7 +34,8 @@ def db() -> Iterator[apsw.Connection]:
 
 def everything(db: apsw.Connection) -> list[Any]:
     sql = (
-        "SELECT number, id, runtime_id, status, origin, queued_ms, cell_notebook, cell_id "
+        "SELECT number, id, runtime_id, status, origin, queued_ms, cell_notebook, cell_id, "
+        "json_extract(requested_by_json, '$.client'), json_extract(requested_by_json, '$.agent') "
         "FROM execution ORDER BY number DESC"
     )
     return list(db.execute(sql))
@@ -56,6 +57,25 @@ SELECTIONS: dict[str, dict[str, Any]] = {
     "mine of a runtime": {"runtime_id": RUNTIME, "foreign": False},
     "status of a runtime": {"runtime_id": RUNTIME, "statuses": ["error", "done"]},
     "cell": {"cell": ("work.ipynb", "cell-7")},
+    "by a kind of client": {"by": "mcp"},
+    "by an agent": {"by": "claude-code"},
+    "by nobody": {"by": "nobody"},
+    "by an agent, in a status": {"by": "claude-code", "statuses": ["error", "queued", "done"]},
+    "by a client, of a runtime": {"by": "mcp", "runtime_id": RUNTIME},
+    "of many runtimes": {"runtimes": [*runtime_ids()[5:90], "0" * 26]},
+    "of many runtimes, by": {"runtimes": runtime_ids()[5:90], "by": "mcp"},
+    "of many runtimes, in a status": {"runtimes": runtime_ids(), "statuses": ["queued", "done"]},
+    "of no runtime": {"runtimes": []},
+    "of a runtime among many": {"runtimes": runtime_ids()[:9], "runtime_id": RUNTIME},
+    "of a runtime not among them": {"runtimes": runtime_ids()[5:9], "runtime_id": RUNTIME},
+    "of many runtimes, all of it": {
+        "runtimes": runtime_ids(),
+        "by": "mcp",
+        "statuses": ["done"],
+        "since_ms": 2500,
+        "until_ms": 500,
+        "before": 600,
+    },
     "since": {"since_ms": 1000},
     "until": {"until_ms": 2000},
     "since and until": {"since_ms": 2000, "until_ms": 1000},
@@ -90,12 +110,20 @@ def expected(db: apsw.Connection, wanted: Selection) -> list[int]:
         for row in rows
         if (wanted.runtime_id is None or row[2] == wanted.runtime_id)
         and (wanted.statuses is None or row[3] in wanted.statuses)
+        and (wanted.runtimes is None or row[2] in wanted.runtimes)
+        and (wanted.by is None or wanted.by in row[8:10])
         and (wanted.foreign is None or (row[4] is not None) == wanted.foreign)
         and (wanted.since_ms is None or row[5] >= wanted.since_ms)
         and (wanted.until_ms is None or row[5] < wanted.until_ms)
         and (wanted.cell is None or (row[6], row[7]) == wanted.cell)
         and row[0] < before
     ]
+
+
+_FEW = (
+    *("cell", "no status", "all of it", "by nobody", "of no runtime", "by a client, of a runtime"),
+    *("of a runtime not among them", "of many runtimes, all of it"),
+)
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
@@ -105,7 +133,7 @@ def test_a_selection_is_what_it_says(db: apsw.Connection, name: str) -> None:
     assert wanted.numbers(db, COUNT) == theirs
     assert wanted.numbers(db, 7) == theirs[:7]
     assert wanted.among(db, list(range(COUNT, 0, -1))) == theirs
-    assert len(theirs) > 7 or name in ("cell", "no status", "all of it")
+    assert len(theirs) > 7 or name in _FEW
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
@@ -140,6 +168,9 @@ def test_each_is_read_from_an_index(db: apsw.Connection, name: str) -> None:
         ({"statuses": ["error"], "foreign": True}, False),
         ({"runtime_id": RUNTIME, "since_ms": 1}, False),
         ({"since_ms": 1, "until_ms": 2}, False),
+        ({"by": "mcp"}, True),
+        ({"by": "mcp", "runtime_id": RUNTIME}, False),
+        ({"runtimes": [RUNTIME]}, False),
     ],
 )
 def test_what_no_index_has_is_asked_in_a_thread(given: dict[str, Any], is_quick: bool) -> None:

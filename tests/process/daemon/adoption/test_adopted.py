@@ -50,6 +50,7 @@ def test_what_its_owner_runs_is_recorded(daemon: Daemon, kernel_named: KernelNam
         "client": "foreign",
         "pid": None,
         "session": theirs.session.session,
+        "agent": None,
     }
     assert done["execution_count"] == 1
     assert done["gap"] is None

@@ -150,3 +150,39 @@ def test_a_name_that_was_given_on_while_it_was_dead(daemon: Daemon, fakes: Fakes
     fakes.listening(json.loads(path.read_text()))
     path.touch()
     assert adopted(daemon, path, id=one["id"])["name"] == "fake-2"
+
+
+#: Listens at the shell's port alone, as a kernel does that is still starting; then it is a kernel.
+HALF_BORN = """
+import json, os, socket, sys
+info = json.load(open(sys.argv[1]))
+server = socket.create_server((info["ip"], info["shell_port"]))
+print("listens", flush=True)
+sys.stdin.readline()
+server.close()
+os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", "-f", sys.argv[1]])
+"""
+
+
+def test_one_that_was_still_opening_its_ports_is_connected_to(state: State, fakes: Fakes) -> None:
+    """Its first port takes connections, and the next does not yet: it is tried again at once."""
+    daemon = Daemon(state, {"RUNTIMED_RESCAN_INTERVAL_S": "3600"}).start()
+    adopted(daemon, fakes.kernel("first"))
+    info = tcp_address("python3")
+    path = fakes.directory / "kernel-half.json"
+    hidden = fakes.file(info, "hidden").rename(fakes.directory.parent / "hidden")
+    hidden.rename(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", HALF_BORN, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as half:
+        assert half.stdin is not None
+        try:
+            found = adopted(daemon, path, "unresponsive", pid=half.pid)
+            assert "unconfirmed" in found["notices"][0]
+            half.stdin.write(b"\n")
+            half.stdin.flush()
+            there = adopted(daemon, path, "alive", id=found["id"], notices=[])
+            assert there["pid"] == half.pid
+        finally:
+            half.kill()
+            daemon.dispose()

@@ -24,7 +24,7 @@ def answer(repl: Repl, execution: str, value: str, **more: Any) -> None:
 def test_input_is_answered_from_another_connection(repl: Repl) -> None:
     asking = repl.submit("name = input('who? '); print('hi', name)")
     waiting = wait_for_status(repl.daemon, asking, "waiting_input")
-    assert waiting["input"] == {"prompt": "who? ", "password": False}
+    assert waiting["input"] == {"prompt": "who? ", "password": False, "request": "1"}
     assert repl.daemon.call("runtime.get", runtime=repl.id)["activity"] == "waiting_input"
     answer(repl, asking, "Ada")
     done = repl.final(asking)
@@ -35,7 +35,7 @@ def test_several_inputs_and_a_second_answer(repl: Repl) -> None:
     asking = repl.submit("print([input(str(i)) for i in range(3)])")
     for i in range(3):
         waiting = wait_for_status(repl.daemon, asking, "waiting_input")
-        while waiting["input"] != {"prompt": str(i), "password": False}:
+        while waiting["input"] != {"prompt": str(i), "password": False, "request": str(i + 1)}:
             waiting = repl.get(asking)
         answer(repl, asking, f"v{i}")
     done = repl.final(asking)
@@ -93,7 +93,7 @@ def test_interrupted_while_it_asks(repl: Repl) -> None:
 def test_a_password_stays_nowhere(repl: Repl) -> None:
     asking = repl.submit("import getpass; p = getpass.getpass('key: '); print(len(p), p[::2])")
     waiting = wait_for_status(repl.daemon, asking, "waiting_input")
-    assert waiting["input"] == {"prompt": "key: ", "password": True}
+    assert waiting["input"] == {"prompt": "key: ", "password": True, "request": "1"}
     answer(repl, asking, PASSWORD)
     done = repl.final(asking)
     assert text(done) == f"{len(PASSWORD)} {PASSWORD[::2]}\n"
@@ -221,3 +221,16 @@ def test_stdin_is_fed_once_when_the_daemon_dies() -> None:
     finally:
         daemon.dispose()
         state.dispose()
+
+
+def test_an_answer_that_names_its_request_goes_to_no_other(repl: Repl) -> None:
+    asking = repl.submit("print([input('a'), input('b')])")
+    first = wait_for_status(repl.daemon, asking, "waiting_input")["input"]["request"]
+    answer(repl, asking, "one", request=first)
+    while (now := repl.get(asking)["input"]) is None or now["request"] == first:
+        pass
+    with pytest.raises(CallFailed) as refused:
+        answer(repl, asking, "again", request=first)
+    assert refused.value.name == "StaleInput"
+    answer(repl, asking, "two", request=now["request"])
+    assert text(repl.final(asking)) == "['one', 'two']\n"

@@ -217,7 +217,7 @@ def test_cells_of_any_application(repl: Repl) -> None:
 
 
 def test_who_requested_it(repl: Repl) -> None:
-    me = {"client": "tests", "pid": os.getpid(), "session": None}
+    me = {"client": "tests", "pid": os.getpid(), "session": None, "agent": None}
     assert repl.eval("1")["requested_by"] == me
 
 

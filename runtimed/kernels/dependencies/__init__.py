@@ -1,0 +1,1 @@
+"""Kernels that come with the packages that somebody names: an environment built once, and kept."""

@@ -1,0 +1,1 @@
+"""Outputs as text within a budget, for models and for people. Pure."""
